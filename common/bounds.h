@@ -1,0 +1,149 @@
+#pragma once
+
+/* Every limit of the project, each with the reason for its value. Sizes are bytes, times µs unless
+ * the name says otherwise. */
+
+/* ---- the wire ---- */
+
+/* A peer's frame above this closes the link: room for one message of the largest size and for a
+ * formation token of 256 members, small enough that a hostile length costs little memory. */
+#define FRAME_BYTES_MAX (1024 * 1024)
+
+/* A datagram travels unfragmented over IPv6's minimum MTU of 1280, with room for a seal. */
+#define DATAGRAM_BYTES_MAX 1200
+
+/* The largest text that the wire carries, whatever MaxMessageBytes= says: a frame less its fields.
+ */
+#define TEXT_BYTES_MAX (FRAME_BYTES_MAX - 4096)
+
+/* The default of MaxMessageBytes=: a long paste, and a thousand of them fit a window. */
+#define MESSAGE_BYTES_DEFAULT (16 * 1024)
+
+/* Linux's longest login name is 32; names from a directory service are longer. */
+#define USER_BYTES_MAX 256
+
+/* The longest host name (HOST_NAME_MAX). */
+#define NAME_BYTES_MAX 64
+
+/* Room and ring names are typed by people. */
+#define ROOM_BYTES_MAX 64
+#define RING_NAME_BYTES_MAX 64
+
+/* Addresses that a node tells of itself: IPv4 and IPv6 on three interfaces. */
+#define ADDRESSES_MAX 6
+
+/* Members of one ring. The token of a formation stays below FRAME_BYTES_MAX. */
+#define MEMBERS_MAX 256
+
+/* Formation ids that a token carries as bases: those of one view and of the formations that failed
+ * since, and of the rings that merge. */
+#define BASES_MAX 512
+
+/* ---- flow control ---- */
+
+/* Unstable bytes of one origin: keeps a ring of 8 busy over a 1 ms lap at 1 Gbit/s. */
+#define WINDOW_BYTES_MAX (2 * 1024 * 1024)
+
+/* The same, divided by the number of members: what a ring holds in flight in one node's memory. */
+#define WINDOW_BYTES_RING (16 * 1024 * 1024)
+
+/* What a message costs beside its payload, in the window's sums. */
+#define WINDOW_MESSAGE_COST 256
+
+/* Local messages accepted and not keyed yet; above it senders wait at the control socket. */
+#define QUEUE_MESSAGES_MAX 4096
+#define QUEUE_BYTES_MAX (8 * 1024 * 1024)
+
+/* What may wait in one link's send queue: all members' windows and control frames. A link over it
+ * is closed: its reader hangs. */
+#define LINK_QUEUE_BYTES_MAX (2 * WINDOW_BYTES_RING + 4 * FRAME_BYTES_MAX)
+
+/* Repair bytes on a link that the receiver has not yet acknowledged as stored: live chat waits for
+ * at most this much. */
+#define REPAIR_CREDIT_BYTES (64 * 1024)
+
+/* ---- the control socket ---- */
+
+/* A client's call above this is refused. Room for the largest text of a local send even if every
+ * byte is escaped. */
+#define JSON_CALL_BYTES_MAX (1024 * 1024)
+
+/* A daemon's reply above this is refused by its client: one message of the largest size with every
+ * byte escaped, and the rest of a page. */
+#define JSON_REPLY_BYTES_MAX (8 * 1024 * 1024)
+
+/* Nesting of an object: the interface needs 4, and a parser's stack stays small. */
+#define JSON_DEPTH_MAX 32
+
+/* The same for the types of an interface text. */
+#define IDL_DEPTH_MAX 16
+
+/* Clients at once: one a login and a few scripts, on a host where many work; each takes a
+ * descriptor of the 1024 that a process has by default. */
+#define CLIENTS_MAX 512
+
+/* Of them, one user's: a script that forgets to close locks out nobody else. */
+#define CLIENTS_PER_USER_MAX 256
+
+/* Calls of one client that are under way: enough sends in flight to fill a lap. */
+#define CLIENT_CALLS_MAX 64
+
+/* Bytes of those calls; a call of the largest size always fits. */
+#define CLIENT_CALL_BYTES_MAX (2 * JSON_CALL_BYTES_MAX)
+
+/* Bytes read and not looked at yet. */
+#define CLIENT_INPUT_BYTES_MAX (64 * 1024)
+
+/* Bytes that wait for a client to read them: above this nothing more is answered. One reply of the
+ * largest size may come on top. */
+#define CLIENT_OUTPUT_BYTES_MAX (256 * 1024)
+
+/* A client that was told off gets this long to read why. */
+#define CLIENT_LINGER_USEC (1 * USEC_PER_SEC)
+
+/* How soon the end of a client that had half-closed its connection is noticed. */
+#define CLIENT_HANGUP_CHECK_USEC (1 * USEC_PER_SEC)
+
+/* A send that found the inbox full tries again after this. */
+#define CLIENT_RETRY_USEC (5 * USEC_PER_MSEC)
+
+/* Connections that the kernel holds until they are accepted. */
+#define CONTROL_BACKLOG 128
+
+/* A send's time-out where the caller gives none: as long as a person waits. */
+#define SEND_TIMEOUT_USEC_DEFAULT (10 * USEC_PER_SEC)
+
+/* A refresh of the member list takes a lap; the list as it is does after this. */
+#define REFRESH_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+/* Lines that `tail` shows where the caller says nothing: as tail(1). */
+#define TAIL_LINES_DEFAULT 10
+
+/* Messages that a reader takes from the store at once: a page of the longest usual texts stays
+ * below a megabyte. */
+#define READ_PAGE_MESSAGES 32
+
+/* Pages that one reader takes before others have their turn. */
+#define READ_PAGES_AT_ONCE 8
+
+/* How far the last lines are looked for from the end; for more, the history is read from its
+ * beginning. */
+#define READ_BACK_MESSAGES 1000
+
+/* Bytes of messages in one reply of a history. */
+#define HISTORY_REPLY_BYTES (128 * 1024)
+
+/* Events kept for a reader who is slow; what comes above is counted and told. */
+#define TAIL_EVENTS_MAX 256
+
+/* How long a caller's login name is waited for; then the number stands for it. */
+#define USER_LOOKUP_USEC (500 * USEC_PER_MSEC)
+
+/* How long a name that was found is used; a renamed user waits at most this. */
+#define USER_CACHE_USEC (60 * USEC_PER_SEC)
+
+/* Users whose names are kept, and lookups that wait. */
+#define USER_CACHE_MAX 64
+
+/* Supplementary groups of a caller that are looked at: NGROUPS_MAX of Linux. */
+#define USER_GROUPS_MAX 65536

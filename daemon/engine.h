@@ -1,0 +1,52 @@
+#pragma once
+
+/* The pump: the only caller of ring_step(). Callbacks put inputs into its bounded inbox; it drains
+ * some, applies the outboxes, arms the one timer and yields to I/O. It owns the core, the store and
+ * the history, and tells those who watch what is delivered and what happens. Loop thread only. */
+
+#include <event2/event.h>
+
+#include "history.h"
+#include "ring/ring.h"
+#include "store.h"
+
+struct engine;
+
+/* Called once or, where ACCEPTED comes first, twice; `members` as in the output. */
+typedef void (*engine_reply)(void *userdata, enum ring_reply reply, size_t members);
+
+/* Gives a command to the core. For RING_SEND_MESSAGE `message` is copied before the call returns;
+ * its id, sent, kind, user, room and text are set. `ret_ticket` (may be NULL) can be given to
+ * engine_forget(). 0; -ENOMEM; -EBUSY: the inbox is full. The callback never comes from inside this
+ * call. */
+int engine_command(struct engine *engine, enum ring_command command, const struct message *message,
+                   const struct ring_id *node, engine_reply callback, void *userdata,
+                   ring_ticket *ret_ticket);
+
+/* The callback of this command will not be called any more; the command itself goes on. */
+void engine_forget(struct engine *engine, ring_ticket ticket);
+
+/* Whether there is room for another RING_SEND_MESSAGE; if not, wait for the watcher's `room`. */
+bool engine_has_room(const struct engine *engine);
+
+/* Those who want to know. Called from the pump, outside ring_step(); a watcher may remove itself.
+ */
+struct engine_watcher {
+    /* After one or more deliveries: there is something new to read in the history. */
+    void (*delivered)(void *userdata);
+    void (*event)(void *userdata, const struct ring_event *event);
+    /* The view, the leader or the phase may have changed. */
+    void (*changed)(void *userdata);
+    /* engine_has_room() has become true. */
+    void (*room)(void *userdata);
+    void *userdata;
+    struct engine_watcher *next; /* the engine's */
+};
+
+void engine_add_watcher(struct engine *engine, struct engine_watcher *watcher);
+void engine_remove_watcher(struct engine *engine, struct engine_watcher *watcher);
+
+const struct ring_view *engine_get_view(const struct engine *engine);
+void engine_get_status(const struct engine *engine, struct ring_status *ret);
+struct history *engine_get_history(const struct engine *engine);
+struct store *engine_get_store(const struct engine *engine);

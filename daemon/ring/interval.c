@@ -1,0 +1,149 @@
+#include "interval.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/util.h"
+
+void intervals_done(struct intervals *set)
+{
+    free(set->list);
+    *set = (struct intervals){0};
+}
+
+/* The position of the first interval that ends at `seq` or above; `count` if none does. */
+static size_t find(const struct intervals *set, uint64_t seq)
+{
+    size_t low = 0, high = set->count;
+
+    /* Nearly every look-up is for the newest. */
+    if (high > 0 && set->list[high - 1].to < seq)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (set->list[middle].to < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool intervals_contain(const struct intervals *set, uint64_t seq)
+{
+    size_t at = find(set, seq);
+
+    return at < set->count && set->list[at].from <= seq;
+}
+
+static int reserve_one(struct intervals *set)
+{
+    size_t allocated = set->allocated ? 2 * set->allocated : 4;
+    struct ring_interval *list;
+
+    if (set->count < set->allocated)
+        return 0;
+    list = realloc(set->list, allocated * sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    set->list = list;
+    set->allocated = allocated;
+    return 0;
+}
+
+int intervals_add(struct intervals *set, uint64_t from, uint64_t to)
+{
+    size_t first, last;
+
+    check(0 < from && from <= to && to < UINT64_MAX);
+    first = find(set, from - 1);
+    for (last = first; last < set->count && set->list[last].from <= to + 1; last++)
+        ;
+    if (first == last) {
+        if (reserve_one(set) < 0)
+            return -ENOMEM;
+        memmove(set->list + first + 1, set->list + first,
+                (set->count - first) * sizeof(*set->list));
+        set->list[first] = (struct ring_interval){from, to};
+        set->count++;
+        return 0;
+    }
+    set->list[first].from = MIN(from, set->list[first].from);
+    set->list[first].to = MAX(to, set->list[last - 1].to);
+    memmove(set->list + first + 1, set->list + last, (set->count - last) * sizeof(*set->list));
+    set->count -= last - first - 1;
+    return 0;
+}
+
+int intervals_copy(struct intervals *set, const struct intervals *other)
+{
+    struct ring_interval *list = NULL;
+
+    if (other->count > 0) {
+        list = malloc(other->count * sizeof(*list));
+        if (!list)
+            return -ENOMEM;
+        memcpy(list, other->list, other->count * sizeof(*list));
+    }
+    free(set->list);
+    *set = (struct intervals){.count = other->count, .allocated = other->count, .list = list};
+    return 0;
+}
+
+/* The highest part of `piece` that is not in `without`. */
+static bool highest_part(const struct ring_interval *piece, const struct intervals *without,
+                         struct ring_interval *ret)
+{
+    uint64_t to = piece->to;
+    size_t at = find(without, to);
+
+    if (at < without->count && without->list[at].from <= to) {
+        if (without->list[at].from <= piece->from)
+            return false;
+        to = without->list[at].from - 1;
+    }
+    /* Intervals never touch, so what lies below `at` ends below `to`. */
+    *ret = (struct ring_interval){piece->from, to};
+    if (at > 0 && without->list[at - 1].to >= piece->from)
+        ret->from = without->list[at - 1].to + 1;
+    return true;
+}
+
+bool intervals_highest_missing(const struct intervals *set, const struct intervals *without,
+                               const struct ring_interval *bounds, struct ring_interval *ret)
+{
+    for (size_t i = set->count; i-- > 0;) {
+        struct ring_interval piece = {MAX(set->list[i].from, bounds->from),
+                                      MIN(set->list[i].to, bounds->to)};
+
+        if (piece.from <= piece.to && highest_part(&piece, without, ret))
+            return true;
+    }
+    return false;
+}
+
+bool intervals_lowest_gap(const struct intervals *set, const struct ring_interval *bounds,
+                          struct ring_interval *ret)
+{
+    uint64_t from = bounds->from;
+    size_t at = find(set, from);
+
+    if (at < set->count && set->list[at].from <= from) {
+        from = set->list[at].to + 1;
+        at++;
+    }
+    if (from > bounds->to)
+        return false;
+    *ret = (struct ring_interval){from, bounds->to};
+    if (at < set->count && set->list[at].from <= bounds->to)
+        ret->to = set->list[at].from - 1;
+    return true;
+}
+
+uint64_t intervals_top(const struct intervals *set)
+{
+    return set->count ? set->list[set->count - 1].to : 0;
+}

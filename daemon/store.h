@@ -1,0 +1,59 @@
+#pragma once
+
+/* The durable store: the history, the outbox and the node's state in one SQLite database (WAL,
+ * synchronous=FULL). One thread of its own holds the only write handle; requests go to it first in,
+ * first out, and one transaction takes all that waits (group commit). Completions come back in the
+ * event loop's thread. */
+
+#include <event2/event.h>
+
+#include "ring/ring.h"
+
+struct store;
+
+/* What the database held when it was opened; valid until store_close(). */
+struct store_contents {
+    struct ring_id node;     /* the node's id, made when the database was */
+    struct ring_id instance; /* of the database: a rebuilt one has another */
+    struct ring_state state;
+    struct message_key top;
+    size_t held_count;
+    const struct ring_held *held;
+    size_t outbox_count;
+    struct packet *const *outbox;
+    uint64_t messages; /* how many rows */
+};
+
+struct store_callbacks {
+    void (*stored)(void *userdata, ring_ticket ticket);
+    /* `error` is a text for the journal: what failed and what to do. */
+    void (*failed)(void *userdata, ring_ticket ticket, const char *error);
+    void (*fetched)(void *userdata, ring_ticket ticket, size_t count,
+                    struct packet *const *packets);
+};
+
+/* Opens or makes the database `history.db` in the directory `state_directory` (which exists),
+ * checks it, reads its contents and starts the thread. 0, or a negative errno with a sentence in
+ * `ret_error` (to be freed) that says what is wrong and what to do; -EBUSY: another daemon has it
+ * open. */
+int store_open(const char *state_directory, struct event_base *base,
+               const struct store_callbacks *callbacks, void *userdata, struct store **ret,
+               char **ret_error);
+
+/* Does what waits, stops the thread, closes. No callback comes any more. NULL is allowed. */
+void store_close(struct store *store);
+
+const struct store_contents *store_get_contents(const struct store *store);
+
+/* Queues a RING_STORE or RING_FETCH output; takes references of its own. 0 or -ENOMEM. */
+int store_submit(struct store *store, const struct ring_output *output);
+
+/* Queues the note that a message was delivered late (its place in this node's tails; a message
+ * whose write was marked `repaired` has been noted with it). No completion. 0 or -ENOMEM. */
+int store_submit_late(struct store *store, const struct message_key *key);
+
+/* How long the oldest request has waited, µs; 0: none waits. */
+uint64_t store_oldest_wait(struct store *store);
+
+/* The size of the database on disk, bytes. */
+uint64_t store_size(const struct store *store);
