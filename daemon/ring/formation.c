@@ -97,6 +97,8 @@ static void add_entry(struct ring *ring, struct token *token)
 {
     struct entry *entry = &token->entries[token->entries_count++];
 
+    if ((uint32_t)ring->seq >= RUN_LENGTH_MAX)
+        ring->seq = ((ring->seq >> 32) + 1) << 32;
     *entry = (struct entry){
         .view = ring->view.formation,
         .seq = ring->seq,

@@ -160,6 +160,7 @@ static void apply(struct ring *ring, struct install *install)
     const struct ring_formation_id *id = &formation->token.id;
 
     formation->installed = true;
+    ring_disarm(ring, TIMER_HOP);
     remember_leavers(ring, install);
     view_install(ring, id, install);
     take_links(ring);

@@ -18,9 +18,6 @@
 /* A queued message that cannot go out for this long gets a row in the outbox. */
 #define OUTBOX_DELAY (50 * USEC_PER_MSEC)
 
-/* n is 32 bits of a seq; a formation takes a new run long before. */
-#define RUN_LENGTH_MAX 0xF0000000U
-
 static size_t window_bytes(const struct ring *ring)
 {
     return MIN(WINDOW_BYTES_MAX, WINDOW_BYTES_RING / MAX(ring->view.count, 1));
@@ -238,10 +235,21 @@ static void send_one(struct ring *ring, struct held_message *queued)
     link_send(ring, ring->successor, packet_ref(packet));
 }
 
-/* Whether the run is on disk and has room. */
+/* Whether the run is on disk. */
 static bool run_may_give(const struct ring *ring)
 {
-    return ring->stored_state.run == ring->seq >> 32 && (uint32_t)ring->seq < RUN_LENGTH_MAX;
+    return ring->stored_state.run == ring->seq >> 32;
+}
+
+/* n is 32 bits of a seq: a formation takes a new run long before they overflow. */
+static bool run_is_used_up(struct ring *ring)
+{
+    struct formation_cause cause = {.reason = "the run of sequence numbers is used up"};
+
+    if ((uint32_t)ring->seq < RUN_LENGTH_MAX)
+        return false;
+    formation_start(ring, &cause);
+    return true;
 }
 
 void live_pump(struct ring *ring)
@@ -249,7 +257,8 @@ void live_pump(struct ring *ring)
     while (ring->phase == RING_LIVE && !list_empty(&ring->queue) && !ring->broken) {
         struct held_message *queued = list_entry(ring->queue.next, struct held_message, list);
 
-        if (!window_has_room(ring, queued) || !run_may_give(ring) || !clock_may_give(ring))
+        if (!window_has_room(ring, queued) || !run_may_give(ring) || !clock_may_give(ring) ||
+            run_is_used_up(ring))
             return;
         send_one(ring, queued);
     }

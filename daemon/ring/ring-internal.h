@@ -383,6 +383,9 @@ void delivery_done(struct ring *ring);
 
 /* ---- live.c ---- */
 
+/* The last n of a run that is given; the next formation takes a new run. */
+#define RUN_LENGTH_MAX 0xF0000000U
+
 void live_send_command(struct ring *ring, const struct ring_input *in);
 void live_pump(struct ring *ring);
 void live_stored(struct ring *ring);
