@@ -235,8 +235,10 @@ static int read_common(struct ring *ring, struct reader *reader, const struct ri
     *ret_instance = read_u64(reader);
     if (reader->failed)
         return -EBADMSG;
-    if (name.size != ring->config.ring.size || memcmp(name.data, ring->ring_name, name.size) != 0)
+    if (name.size != ring->config.ring.size || memcmp(name.data, ring->ring_name, name.size) != 0) {
+        ring->counters.refused_datagrams++;
         return 1;
+    }
     if (version != RING_WIRE_VERSION) {
         warn_of_version(ring, from, version);
         return 1;

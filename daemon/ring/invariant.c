@@ -30,7 +30,7 @@ static const char *broken_phase(const struct ring *ring)
         return "a live ring waits for heartbeats";
     if (ring->phase == RING_LIVE && !view_is_alone(ring) && !ring->successor)
         return "a live member has a successor link";
-    if (ring->seal_in_flight && view_is_alone(ring))
+    if (ring->phase == RING_LIVE && ring->seal_in_flight && view_is_alone(ring))
         return "a ring of one seals nothing";
     return NULL;
 }
