@@ -147,3 +147,19 @@
 
 /* Supplementary groups of a caller that are looked at: NGROUPS_MAX of Linux. */
 #define USER_GROUPS_MAX 65536
+
+/* ---- the store ---- */
+
+/* How far above its landmark's hlc a message may lie (the upper 48 bits of an hlc are ms): at
+ * 100,000 messages a second a fetch then looks at 10,000 rows, in a few ms. */
+#define LANDMARK_SPAN (100ULL << 16)
+
+/* Rows that a reader passes over in one call before others have their turn: some 10 ms. */
+#define READ_SKIP_ROWS_MAX 20000
+
+/* Runs of late messages that readers remember not to look at again: a long one for every tail that
+ * resumes far back. */
+#define READ_SKIPS_MAX 8
+
+/* How long a statement waits for a lock of another handle: only while a log is being recovered. */
+#define STORE_BUSY_MSEC 2000

@@ -11,6 +11,31 @@
 #include "store.h"
 
 struct engine;
+struct config;
+struct journal;
+
+struct engine_callbacks {
+    /* The daemon cannot go on: `error` says why and what to do. Called from the loop, once. */
+    void (*failed)(void *userdata, const char *error);
+    void *userdata;
+};
+
+/* Opens the store in `state_directory`, the sockets and the rest, and starts the core. Sockets are
+ * opened only where the configuration allows to talk to others. 0, or a negative errno with a
+ * sentence in `ret_error` (to be freed). `config` and `journal` are used during the call, and must
+ * live longer, respectively. */
+int engine_new(struct event_base *base, const struct config *config, const char *state_directory,
+               struct journal *journal, const struct engine_callbacks *callbacks,
+               struct engine **ret, char **ret_error);
+
+/* Ends at once, without leaving the ring. NULL is allowed. */
+void engine_free(struct engine *engine);
+
+/* New settings: times, addresses, greeting. */
+void engine_reconfigure(struct engine *engine, const struct config *config);
+
+/* The port in use; 0: not on the network. */
+uint16_t engine_port(const struct engine *engine);
 
 /* Called once or, where ACCEPTED comes first, twice; `members` as in the output. */
 typedef void (*engine_reply)(void *userdata, enum ring_reply reply, size_t members);
@@ -45,6 +70,10 @@ struct engine_watcher {
 
 void engine_add_watcher(struct engine *engine, struct engine_watcher *watcher);
 void engine_remove_watcher(struct engine *engine, struct engine_watcher *watcher);
+
+/* The clocks, µs: since the boot, and UTC. */
+uint64_t engine_monotonic(void);
+uint64_t engine_wall(void);
 
 const struct ring_view *engine_get_view(const struct engine *engine);
 void engine_get_status(const struct engine *engine, struct ring_status *ret);

@@ -8,10 +8,14 @@
 
 struct history;
 
-/* A place in this node's deliveries: the highest key shown unmarked, and the last late delivery. */
+/* A place in this node's deliveries: the highest key shown unmarked, and the last late delivery.
+ * Between the first and the last of history_last()'s messages, which come in key order with late
+ * ones among them, it is also a place in those. Opaque to others; zeros: the beginning. */
 struct history_position {
     struct message_key key;
-    uint64_t late; /* number of the last late delivery shown */
+    uint64_t late;                 /* number of the last late delivery shown */
+    struct message_key from, upto; /* still to be shown first: what is above `from`, up to `upto`,
+                                      and delivered before `key` and `late`; zeros: nothing */
 };
 
 struct history_item {
@@ -23,7 +27,7 @@ struct history_item {
 struct history_page {
     size_t count;
     struct history_item *items;
-    bool end; /* nothing follows now */
+    bool end; /* nothing follows now; a page that is short, or empty, may not be the end */
 };
 
 /* Opens the database that store_open() has made. 0 or a negative errno. */
@@ -31,11 +35,10 @@ int history_open(const char *state_directory, struct history **ret);
 void history_close(struct history *history); /* NULL is allowed */
 
 /* The engine tells what is given to the store (RING_STORE of a message) and what is delivered, so
- * that readers see exactly what is delivered. Delivered messages may not be committed yet only if
- * they are the node's own in a ring of one: never, since a delivery follows STORED. 0 or -ENOMEM.
- */
+ * that readers see exactly what is delivered. A delivery always follows STORED, so what is
+ * delivered is committed. 0 or a negative errno. */
 int history_stored(struct history *history, const struct message_key *key);
-void history_delivered(struct history *history, const struct message_key *key, bool late);
+int history_delivered(struct history *history, const struct message_key *key, bool late);
 
 /* The last `count` delivered messages in key order, at most (0: none, only the position is wanted);
  * `ret_position` is where a tail goes on after them. 0 or a negative errno. */
@@ -48,21 +51,27 @@ int history_read(struct history *history, const struct message_key *after, size_
                  struct history_page *ret);
 
 /* What a tail shows after `position`: messages above its key in key order, and late deliveries with
- * higher numbers, marked `late`, in between as they come. At most `count`. */
+ * higher numbers, marked `late`, in between as they come. At most `count`. Where nothing is shown
+ * from far back, a call may end early with an empty page that is not the end: call again. */
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret);
 
-/* The key under which a message id is stored here, and its packet. -ENOENT: it is not. */
+/* The message stored here under that id, delivered or not; under its smallest key. The packet
+ * belongs to the caller. 0; -ENOENT: there is none; a negative errno. */
 int history_find(struct history *history, const struct ring_id *id, struct packet **ret);
 
-/* The number of messages that the history shows. */
+/* Whether the message is given to the store and not delivered yet. */
+bool history_is_hidden(const struct history *history, const struct message_key *key);
+
+/* The number of messages that the history shows; a second key of one message is left out as soon as
+ * it is stored. */
 uint64_t history_count(const struct history *history);
 
 void history_page_done(struct history_page *page);
 
 /* A position as text for a client, and back: opaque, and bound to this database.
  * -EINVAL: not a cursor. -ESTALE: of another node or of a rebuilt store. */
-#define HISTORY_CURSOR_TEXT_MAX 160
+#define HISTORY_CURSOR_TEXT_MAX 320
 void history_cursor_format(const struct history *history, const struct history_position *position,
                            char ret[HISTORY_CURSOR_TEXT_MAX]);
 int history_cursor_parse(const struct history *history, const char *text,

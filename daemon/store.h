@@ -21,12 +21,16 @@ struct store_contents {
     const struct ring_held *held;
     size_t outbox_count;
     struct packet *const *outbox;
-    uint64_t messages; /* how many rows */
+    uint64_t messages; /* how many are held */
 };
 
+/* Called from the event loop, in the order of the requests; none may close the store. */
 struct store_callbacks {
+    /* All writes up to `ticket` are on disk. Ticket 0: late notes are, no write. */
     void (*stored)(void *userdata, ring_ticket ticket);
-    /* `error` is a text for the journal: what failed and what to do. */
+    /* Writes from `ticket` on are not on disk (0: a read or a late note failed), and nothing that
+     * was not completed before, or is submitted later, ever will be. Comes once. `error` is a text
+     * for the journal: what failed and what to do. */
     void (*failed)(void *userdata, ring_ticket ticket, const char *error);
     void (*fetched)(void *userdata, ring_ticket ticket, size_t count,
                     struct packet *const *packets);
@@ -48,12 +52,18 @@ const struct store_contents *store_get_contents(const struct store *store);
 /* Queues a RING_STORE or RING_FETCH output; takes references of its own. 0 or -ENOMEM. */
 int store_submit(struct store *store, const struct ring_output *output);
 
-/* Queues the note that a message was delivered late (its place in this node's tails; a message
- * whose write was marked `repaired` has been noted with it). No completion. 0 or -ENOMEM. */
+/* A message was delivered unmarked. Whatever is written from now on with a smaller key can only be
+ * delivered late, so its note goes into the transaction that stores it: a crash before its delivery
+ * then hides it from no tail. */
+void store_delivered(struct store *store, const struct message_key *key);
+
+/* Queues the note that a message was delivered late (its place in this node's tails; what has
+ * been noted with its write is not noted again).
+ * Completed as ticket 0. 0 or -ENOMEM. */
 int store_submit_late(struct store *store, const struct message_key *key);
 
-/* How long the oldest request has waited, µs; 0: none waits. */
+/* How long the oldest request has waited, µs; 0: none waits, or the store has failed. */
 uint64_t store_oldest_wait(struct store *store);
 
-/* The size of the database on disk, bytes. */
+/* The size of the database on disk with its log, bytes. */
 uint64_t store_size(const struct store *store);

@@ -1,0 +1,179 @@
+#include "common/text.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "common/cleanup.h"
+#include "common/util.h"
+
+struct range {
+    uint32_t first, last;
+};
+
+/* What is invisible, moves the cursor, or changes the direction of reading (Unicode categories Cc,
+ * Zl, Zp, and those of Cf that do so), ascending. U+200C and U+200D, the joiners, are needed to
+ * write. */
+static const struct range unsafe[] = {
+    {0x00, 0x1f},       /* C0 */
+    {0x7f, 0x9f},       /* DEL, C1 */
+    {0xad, 0xad},       /* soft hyphen */
+    {0x61c, 0x61c},     /* Arabic letter mark */
+    {0x180e, 0x180e},   /* Mongolian vowel separator */
+    {0x200b, 0x200b},   /* zero width space */
+    {0x200e, 0x200f},   /* left-to-right and right-to-left mark */
+    {0x2028, 0x202e},   /* separators, embeddings, overrides */
+    {0x2060, 0x206f},   /* word joiner, invisible operators, isolates */
+    {0xfeff, 0xfeff},   /* byte order mark */
+    {0xfff9, 0xfffb},   /* interlinear annotation */
+    {0xe0000, 0xe007f}, /* tags */
+};
+
+struct span span_of(const char *text)
+{
+    return (struct span){text, strlen(text)};
+}
+
+bool span_equal(struct span a, struct span b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Decodes one character of at most `size` (> 0) bytes. Its length, or 0 where the bytes are broken.
+ */
+static size_t decode(const unsigned char *data, size_t size, uint32_t *ret)
+{
+    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = data[0] < 0x80 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
+    uint32_t value;
+
+    if (length > size || (data[0] >= 0x80 && data[0] < 0xc2) || data[0] > 0xf4)
+        return 0;
+    value = length == 1 ? data[0] : data[0] & (0x7fU >> length);
+    for (size_t i = 1; i < length; i++) {
+        if ((data[i] & 0xc0) != 0x80)
+            return 0;
+        value = value << 6 | (data[i] & 0x3f);
+    }
+    if (value < lowest[length] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+        return 0;
+    *ret = value;
+    return length;
+}
+
+bool text_is_utf8(const char *data, size_t size)
+{
+    uint32_t character;
+
+    for (size_t i = 0, length; i < size; i += length) {
+        length = decode((const unsigned char *)data + i, size - i, &character);
+        if (length == 0)
+            return false;
+    }
+    return true;
+}
+
+size_t text_cut(const char *data, size_t size, size_t limit)
+{
+    if (size <= limit)
+        return size;
+    while (limit > 0 && ((unsigned char)data[limit] & 0xc0) == 0x80)
+        limit--;
+    return limit;
+}
+
+char *text_repair(const char *data, size_t size, size_t *ret_size)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    char *text = malloc(size * (sizeof(replacement) - 1) + 1);
+    size_t used = 0;
+    uint32_t character;
+
+    if (!text)
+        return NULL;
+    for (size_t i = 0, length; i < size; i += MAX(length, 1U)) {
+        bool keep;
+
+        length = decode((const unsigned char *)data + i, size - i, &character);
+        keep = length > 0 && character != 0;
+        if (keep)
+            memcpy(text + used, data + i, length);
+        else
+            memcpy(text + used, replacement, sizeof(replacement) - 1);
+        used += keep ? length : sizeof(replacement) - 1;
+    }
+    text[used] = '\0';
+    if (ret_size)
+        *ret_size = used;
+    return text;
+}
+
+static bool is_unsafe(uint32_t character)
+{
+    for (size_t i = 0; i < ELEMENTS(unsafe) && unsafe[i].first <= character; i++)
+        if (character <= unsafe[i].last)
+            return true;
+    return false;
+}
+
+static void put_unsafe(FILE *to, uint32_t character, const char *newline)
+{
+    if (character == '\n')
+        fputs(newline ? newline : "\\n", to);
+    else if (character == '\t')
+        fputc(' ', to);
+    else
+        fprintf(to, character < 0x80 ? "\\x%02x" : "\\u{%x}", character);
+}
+
+char *text_visible(const char *data, size_t size, const char *newline)
+{
+    char *text = NULL;
+    size_t text_size;
+    FILE *to = open_memstream(&text, &text_size);
+    uint32_t character;
+
+    if (!to)
+        return NULL;
+    for (size_t i = 0, length; i < size; i += MAX(length, 1U)) {
+        length = decode((const unsigned char *)data + i, size - i, &character);
+        if (length == 0)
+            fprintf(to, "\\x%02x", (unsigned char)data[i]);
+        else if (is_unsafe(character))
+            put_unsafe(to, character, newline);
+        else
+            fwrite(data + i, 1, length, to);
+    }
+    if (fclose(to) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+size_t text_columns(const char *text)
+{
+    mbstate_t state = {0};
+    size_t columns = 0;
+
+    for (size_t size = strlen(text); size > 0;) {
+        wchar_t character;
+        size_t length = mbrtowc(&character, text, size, &state);
+        int width;
+
+        /* Not of this locale: a column a byte, and on with the next. */
+        if (length == (size_t)-1 || length == (size_t)-2) {
+            memset(&state, 0, sizeof(state));
+            length = 1;
+            width = 1;
+        } else {
+            width = wcwidth(character);
+        }
+        columns += width > 0 ? (size_t)width : 0;
+        text += length;
+        size -= length;
+    }
+    return columns;
+}

@@ -1,0 +1,408 @@
+#include "control-method.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/util.h"
+#include "journal.h"
+
+struct json_object *object_new(size_t count, const struct json_pair *pairs)
+{
+    struct json_object *object = json_object_new_object();
+    bool whole = object != NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!pairs[i].value || !object ||
+            json_object_object_add(object, pairs[i].key, pairs[i].value) < 0) {
+            json_object_put(pairs[i].value);
+            whole = false;
+        }
+    }
+    if (!whole) {
+        json_object_put(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* ---- short methods ---- */
+
+static void get_info_run(struct call *call)
+{
+    struct json_object *interfaces = json_object_new_array();
+
+    json_object_array_add(interfaces, json_object_new_string("org.varlink.service"));
+    json_object_array_add(interfaces, json_object_new_string(VARLINK_INTERFACE));
+    call_reply(call,
+               OBJECT({"vendor", json_object_new_string("ringchat")},
+                      {"product", json_object_new_string("ringchatd")},
+                      {"version", json_object_new_string(VERSION)},
+                      {"url", json_object_new_string("man:ringchat-varlink(7)")},
+                      {"interfaces", interfaces}),
+               false);
+}
+
+static const char service_interface_text[] =
+    "# The Varlink service interface: https://varlink.org/Service\n"
+    "interface org.varlink.service\n"
+    "\n"
+    "method GetInfo() -> (vendor: string, product: string, version: string, url: string,\n"
+    "  interfaces: []string)\n"
+    "method GetInterfaceDescription(interface: string) -> (description: string)\n"
+    "\n"
+    "error InterfaceNotFound (interface: string)\n"
+    "error MethodNotFound (method: string)\n"
+    "error MethodNotImplemented (method: string)\n"
+    "error InvalidParameter (parameter: string)\n"
+    "error PermissionDenied ()\n"
+    "error ExpectedMore ()\n";
+
+static void get_description_run(struct call *call)
+{
+    struct json_object *value = call_parameter(call, "interface");
+    const char *name, *text = NULL;
+
+    if (!json_object_is_type(value, json_type_string)) {
+        call_invalid(call, "interface");
+        return;
+    }
+    name = json_object_get_string(value);
+    if (strcmp(name, VARLINK_INTERFACE) == 0)
+        text = varlink_interface_text;
+    if (strcmp(name, "org.varlink.service") == 0)
+        text = service_interface_text;
+    if (text)
+        call_reply(call, OBJECT({"description", json_object_new_string(text)}), false);
+    else
+        call_error(call, ERROR_INTERFACE_NOT_FOUND,
+                   OBJECT({"interface", json_object_new_string(name)}));
+}
+
+static void status_run(struct call *call)
+{
+    call_reply(call, report_status(call->client->control), false);
+}
+
+/* What a command's reply is kept in until the call is looked at again. */
+struct command {
+    struct call *call;
+    ring_ticket ticket;
+    bool answered;
+    enum ring_reply reply;
+};
+
+static void on_command_reply(void *userdata, enum ring_reply reply, size_t members)
+{
+    struct command *command = userdata;
+
+    (void)members;
+    command->answered = true;
+    command->reply = reply;
+    client_schedule(command->call->client);
+}
+
+static void command_stop(struct call *call)
+{
+    struct command *command = call->data;
+
+    if (!command->answered)
+        engine_forget(call->client->control->engine, command->ticket);
+    free(command);
+}
+
+/* Gives the command, once. false: it could not be given, and the call has been answered. */
+static bool give_command(struct call *call, enum ring_command what)
+{
+    struct command *command = calloc(1, sizeof(*command));
+
+    if (!command) {
+        call_out_of_memory(call);
+        return false;
+    }
+    command->call = call;
+    if (engine_command(call->client->control->engine, what, NULL, NULL, on_command_reply, command,
+                       &command->ticket) < 0) {
+        free(command);
+        call_error(call, ERROR_BUSY, NULL);
+        return false;
+    }
+    call->data = command;
+    return true;
+}
+
+static void answer_command(struct call *call, struct json_object *(*report)(struct control *))
+{
+    const struct command *command = call->data;
+
+    switch (command->reply) {
+    case RING_ACCEPTED:
+    case RING_DONE:
+        call_reply(call, report(call->client->control), false);
+        return;
+    case RING_NOT_IN_RING:
+        call_error(call, ERROR_NOT_IN_RING, NULL);
+        return;
+    case RING_STORE_BROKEN:
+        call_error(call, ERROR_STORE_BROKEN, NULL);
+        return;
+    case RING_BUSY:
+    case RING_BAD_NODE:
+    case RING_ID_CONFLICT:
+        call_error(call, ERROR_BUSY, NULL);
+        return;
+    case RING_ABANDONED:
+        call_error(call, ERROR_ABANDONED, NULL);
+        return;
+    }
+    check_unreachable();
+}
+
+static void command_run(struct call *call, enum ring_command what)
+{
+    const struct command *command = call->data;
+
+    if (!command) {
+        if (!call->client->control->goodbye && give_command(call, what))
+            return;
+        if (call->state != CALL_ANSWERED)
+            call_drop(call);
+        return;
+    }
+    if (command->answered)
+        answer_command(call, report_status);
+    else if (call->client->control->goodbye)
+        call_drop(call);
+}
+
+static void leave_run(struct call *call)
+{
+    command_run(call, RING_LEAVE);
+}
+
+static void join_run(struct call *call)
+{
+    command_run(call, RING_JOIN);
+}
+
+static void members_run(struct call *call)
+{
+    const struct command *command = call->data;
+
+    if (!command && call_flag(call, "refresh") && !call->client->control->goodbye) {
+        if (give_command(call, RING_REFRESH) && call_set_timer(call, REFRESH_TIMEOUT_USEC) < 0)
+            call_out_of_memory(call);
+        return;
+    }
+    /* A refresh that the ring has no time for: the list as it is does. */
+    if (!command || command->answered || call->timed_out || call->client->control->goodbye)
+        call_reply(call, report_members(call->client->control), false);
+}
+
+/* ---- Wait ---- */
+
+static bool wait_is_over(struct call *call, uint64_t members, bool *ret_ambiguous)
+{
+    const struct ring_view *view = engine_get_view(call->client->control->engine);
+    const char *leader = call_string(call, "leader", NULL);
+    struct ring_status status;
+    ssize_t position;
+
+    engine_get_status(call->client->control->engine, &status);
+    if (status.phase != RING_LIVE || view->count < members)
+        return false;
+    if (!leader)
+        return true;
+    position = member_find(view, leader);
+    *ret_ambiguous = position == -ENOTUNIQ;
+    return position >= 0 && (size_t)position == view->leader;
+}
+
+static void answer_ambiguous(struct call *call, const char *node)
+{
+    const struct ring_view *view = engine_get_view(call->client->control->engine);
+    struct json_object *ids = json_object_new_array();
+
+    for (size_t i = 0; i < view->count; i++) {
+        char id[ID_TEXT_MAX];
+
+        if (strcmp(view->members[i].name, node) != 0)
+            continue;
+        id_format(view->members[i].id.bytes, id);
+        json_object_array_add(ids, json_object_new_string(id));
+    }
+    call_error(call, ERROR_AMBIGUOUS_NODE,
+               OBJECT({"node", json_object_new_string(node)}, {"ids", ids}));
+}
+
+static void wait_run(struct call *call)
+{
+    const struct ring_view *view = engine_get_view(call->client->control->engine);
+    char leader[SHOWN_NAME_MAX];
+    bool ambiguous = false;
+    uint64_t members, timeout;
+
+    if (call_number(call, "members", 1, &members) < 0) {
+        call_invalid(call, "members");
+        return;
+    }
+    if (call_number(call, "timeout_usec", 0, &timeout) < 0) {
+        call_invalid(call, "timeout_usec");
+        return;
+    }
+    if (wait_is_over(call, members, &ambiguous)) {
+        call_reply(call, report_status(call->client->control), false);
+    } else if (ambiguous) {
+        answer_ambiguous(call, call_string(call, "leader", ""));
+    } else if (call->timed_out || call->client->control->goodbye) {
+        member_shown_name(view, view->leader, leader);
+        call_error(call, ERROR_NOT_YET,
+                   OBJECT({"members", json_object_new_int64((int64_t)view->count)},
+                          {"leader", json_object_new_string(leader)}));
+    } else if (timeout && !call->timer && call_set_timer(call, timeout) < 0) {
+        call_out_of_memory(call);
+    }
+}
+
+/* ---- Log ---- */
+
+static struct json_object *topics_array(const char *topics)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (const char *at = topics + strspn(topics, " "); *at; at += strspn(at, " ")) {
+        size_t size = strcspn(at, " ");
+
+        json_object_array_add(array, json_object_new_string_len(at, (int)size));
+        at += size;
+    }
+    return array;
+}
+
+/* The words of the array with blanks between them, to be freed. */
+static char *join_topics(struct json_object *array)
+{
+    char *joined = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&joined, &size);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < json_object_array_length(array); i++)
+        fprintf(out, "%s%s", i ? " " : "",
+                json_object_get_string(json_object_array_get_idx(array, i)));
+    fclose(out);
+    return joined;
+}
+
+static void log_run(struct call *call)
+{
+    const struct control_callbacks *callbacks = &call->client->control->options.callbacks;
+    struct json_object *wanted = call_parameter(call, "topics");
+    _cleanup_free_ char *topics = NULL;
+    int result = 0;
+
+    if (wanted) {
+        if (!call->client->is_admin) {
+            method_deny(call);
+            return;
+        }
+        topics = join_topics(wanted);
+        result = topics ? callbacks->log_set(callbacks->userdata, topics) : -ENOMEM;
+        free(topics);
+        topics = NULL;
+    }
+    if (result == -EINVAL) {
+        call_invalid(call, "topics");
+        return;
+    }
+    topics = callbacks->log_get(callbacks->userdata);
+    if (result < 0 || !topics)
+        call_out_of_memory(call);
+    else
+        call_reply(call, OBJECT({"topics", topics_array(topics)}), false);
+}
+
+/* ---- the table ---- */
+
+static const struct method methods[] = {
+    {.name = "org.varlink.service.GetInfo", .run = get_info_run},
+    {.name = "org.varlink.service.GetInterfaceDescription", .run = get_description_run},
+    {.name = "org.ringchat.Send",
+     .run = send_run,
+     .stop = send_stop,
+     .watch = WATCH_ROOM | WATCH_NAMES,
+     .pipelined = true},
+    {.name = "org.ringchat.Tail",
+     .run = tail_run,
+     .stop = tail_stop,
+     .event = tail_event,
+     .watch = WATCH_DELIVERED,
+     .stream = true},
+    {.name = "org.ringchat.History", .run = history_run, .stop = tail_stop, .stream = true},
+    {.name = "org.ringchat.Members", .run = members_run, .stop = command_stop},
+    {.name = "org.ringchat.Status", .run = status_run},
+    {.name = "org.ringchat.Wait", .run = wait_run, .watch = WATCH_CHANGED},
+    {.name = "org.ringchat.Leave", .run = leave_run, .stop = command_stop, .admin = true},
+    {.name = "org.ringchat.Join", .run = join_run, .stop = command_stop, .admin = true},
+    {.name = "org.ringchat.Log", .run = log_run},
+};
+
+static const struct method *find_method(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTS(methods); i++) {
+        if (strcmp(methods[i].name, name) == 0)
+            return &methods[i];
+    }
+    return NULL;
+}
+
+static void answer_unknown(struct call *call, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    size_t size = dot ? (size_t)(dot - name) : 0;
+
+    if ((size == strlen(VARLINK_INTERFACE) && strncmp(name, VARLINK_INTERFACE, size) == 0) ||
+        (size == strlen("org.varlink.service") && strncmp(name, "org.varlink.service", size) == 0))
+        call_error(call, ERROR_METHOD_NOT_FOUND, OBJECT({"method", json_object_new_string(name)}));
+    else
+        call_error(call, ERROR_INTERFACE_NOT_FOUND,
+                   OBJECT({"interface", json_object_new_string_len(name, (int)size)}));
+}
+
+void method_deny(struct call *call)
+{
+    const struct control *control = call->client->control;
+    char user[USER_BYTES_MAX + 1] = "you";
+
+    user_names_get(control->names, call->client->peer.uid, user);
+    call_error(call, ERROR_PERMISSION_DENIED,
+               OBJECT({"user", json_object_new_string(user)},
+                      {"group", json_object_new_string(control->options.admin_group
+                                                           ? control->options.admin_group
+                                                           : "root")}));
+}
+
+void method_begin(struct call *call)
+{
+    const struct control *control = call->client->control;
+    const struct idl_member *member = NULL;
+    const char *field;
+
+    call->method = find_method(call->message.method);
+    if (!call->method) {
+        answer_unknown(call, call->message.method);
+        return;
+    }
+    if (strncmp(call->message.method, VARLINK_INTERFACE ".", strlen(VARLINK_INTERFACE) + 1) == 0)
+        member = idl_find(control->idl, IDL_METHOD, strrchr(call->message.method, '.') + 1);
+    if (member && idl_check(&member->input, call->message.parameters, &field) < 0)
+        call_invalid(call, field);
+    else if (call->method->stream && !call->message.more)
+        call_error(call, ERROR_EXPECTED_MORE, NULL);
+    else if (call->method->admin && !call->client->is_admin)
+        method_deny(call);
+    else if (control->goodbye)
+        call_drop(call);
+}

@@ -1,0 +1,75 @@
+#pragma once
+
+/* What the control socket can do: one row a method. */
+
+#include "address.h"
+#include "common/message.h"
+#include "control-client.h"
+
+/* When a running call is to be looked at again. */
+enum method_watch {
+    WATCH_DELIVERED = 1, /* there is more in the history */
+    WATCH_CHANGED = 2,   /* the view or the phase */
+    WATCH_ROOM = 4,      /* engine_has_room() */
+    WATCH_NAMES = 8,     /* a user's name was found, or is not waited for any more */
+};
+
+struct method {
+    const char *name; /* "org.ringchat.Send" */
+    /* Makes progress, until the call has answered. Called when the call's turn comes, when
+     * something that `watch` names has happened, after its time-out, when the client has read, and
+     * once more with control->goodbye set: it must answer or drop then. */
+    void (*run)(struct call *call);
+    /* Gives back what the call holds in `data`; NULL: nothing. */
+    void (*stop)(struct call *call);
+    void (*event)(struct call *call, const struct ring_event *event); /* or NULL */
+    unsigned watch;
+    bool stream;    /* needs "more" */
+    bool pipelined; /* several may run at once, in their order */
+    bool admin;     /* for administrators only */
+};
+
+/* Decides what a call is and whether its caller may do it. A call that cannot be is answered at
+ * once. */
+void method_begin(struct call *call);
+
+/* Answers that the caller would have to be an administrator. */
+void method_deny(struct call *call);
+
+/* An object of fields; the values are taken over. NULL: out of memory, or a value is NULL. */
+struct json_pair {
+    const char *key;
+    struct json_object *value;
+};
+struct json_object *object_new(size_t count, const struct json_pair *pairs);
+#define OBJECT(...)                                                                                \
+    object_new(sizeof((const struct json_pair[]){__VA_ARGS__}) / sizeof(struct json_pair),         \
+               (const struct json_pair[]){__VA_ARGS__})
+
+/* ---- rows that have files of their own ---- */
+
+void send_run(struct call *call); /* control-send.c */
+void send_stop(struct call *call);
+
+void tail_run(struct call *call); /* control-tail.c */
+void history_run(struct call *call);
+void tail_stop(struct call *call);
+void tail_event(struct call *call, const struct ring_event *event);
+
+/* Answers with the object of Members, and with {"status": …}; control-report.c. */
+struct json_object *report_members(struct control *control);
+struct json_object *report_status(struct control *control);
+
+/* An event for a tail; NULL: it is not for users, or memory is short. */
+struct json_object *report_event(struct control *control, const struct ring_event *event);
+struct json_object *report_lost_events(struct control *control, uint64_t count);
+
+/* A member's name as it is shown: with ~ and digits of its id where another one has the same. Ended
+ * by NUL, at most NAME_BYTES_MAX + 6 bytes. */
+#define SHOWN_NAME_MAX (NAME_BYTES_MAX + 6)
+void member_shown_name(const struct ring_view *view, size_t position, char ret[SHOWN_NAME_MAX]);
+
+/* Finds a member by shown name, name, or at least 4 digits of its id. Its position; -ENOENT;
+ * -ENOTUNIQ. */
+#define NODE_DIGITS_MIN 4
+ssize_t member_find(const struct ring_view *view, const char *node);

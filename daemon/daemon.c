@@ -1,0 +1,477 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "common/check.h"
+#include "common/cleanup.h"
+#include "common/util.h"
+#include "control.h"
+#include "engine.h"
+#include "journal.h"
+#include "message-id.h"
+#include "paths.h"
+
+/* What a stop may take in all: the ring is given 3 s to let this node go. */
+#define STOP_TIMEOUT_SEC 4
+
+/* How often STATUS= follows what changes with every message. */
+#define STATUS_INTERVAL_SEC 5
+
+/* The name under which the control socket waits in systemd's file descriptor store. */
+#define SOCKET_NAME "control"
+
+enum signal_event { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNALS };
+
+struct daemon {
+    const struct daemon_options *options;
+    struct config *config;
+    struct event_base *base;
+    struct journal *journal;
+    struct engine *engine;
+    struct control *control;
+    struct engine_watcher watcher;
+    struct event *signals[SIGNALS], *stop_timer, *watchdog, *status_timer;
+    bool stopping, greeted;
+    int exit_status;
+    char status[160];
+};
+
+/* ---- configuration ---- */
+
+static int bad_option(const char *option, const char *value, const char *expected, char **ret_error)
+{
+    if (asprintf(ret_error, "bad value for %s: \"%s\"; expected: %s", option, value, expected) < 0)
+        *ret_error = NULL;
+    return -EINVAL;
+}
+
+/* The options win over the files. */
+static int apply_options(const struct daemon_options *options, struct config *config,
+                         char **ret_error)
+{
+    const struct {
+        const char *option, *section, *key, *value;
+    } settings[] = {
+        {"--listen", "Ring", "Listen", options->listen},
+        {"--name", "Node", "DisplayName", options->name},
+        {"--ring", "Ring", "Name", options->ring},
+        {"--key", "Ring", "Key", options->key},
+        {"--log", "Log", "Topics", options->log},
+    };
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < ELEMENTS(settings); i++) {
+        const char *expected = "";
+
+        if (!settings[i].value)
+            continue;
+        result =
+            config_set(config, settings[i].section, settings[i].key, settings[i].value, &expected);
+        if (result == -EINVAL)
+            return bad_option(settings[i].option, settings[i].value, expected, ret_error);
+    }
+    for (size_t i = 0; result == 0 && i < options->peers_count; i++)
+        result = config_add_peer(config, options->peers[i]);
+    return result;
+}
+
+static int check_key(const struct config *config, char **ret_error)
+{
+    if (!*config->key || strcmp(config->key, "none") == 0)
+        return 0;
+    if (asprintf(ret_error,
+                 "Key=%s: this version cannot use a key file; Key=none lets it talk in the clear, "
+                 "no Key= keeps it alone",
+                 config->key) < 0)
+        *ret_error = NULL;
+    return -EOPNOTSUPP;
+}
+
+int daemon_configure(const struct daemon_options *options, struct config *config, char **ret_error)
+{
+    int result = config_init(config);
+
+    *ret_error = NULL;
+    if (result == 0) {
+        result = config_read(config, options->config_path, options->config_must_exist);
+        if (result < 0 &&
+            asprintf(ret_error, "%s: %s", options->config_path, strerror(-result)) < 0)
+            *ret_error = NULL;
+    }
+    if (result == 0)
+        result = apply_options(options, config, ret_error);
+    if (result == 0)
+        result = check_key(config, ret_error);
+    return result;
+}
+
+static void log_warnings(struct daemon *daemon, const struct config *config)
+{
+    for (size_t i = 0; i < MIN(config->warnings_count, CONFIG_WARNINGS_MAX); i++)
+        journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING, "%s", config->warnings[i]);
+}
+
+/* ---- systemd ---- */
+
+static void write_status(struct daemon *daemon, char *ret, size_t size)
+{
+    const struct ring_view *view = engine_get_view(daemon->engine);
+    unsigned long long messages = history_count(engine_get_history(daemon->engine));
+    const char *warning = "";
+    struct ring_status status;
+
+    engine_get_status(daemon->engine, &status);
+    if (!*daemon->config->key)
+        warning = "; no ring key: messages are stored here only";
+    else if (strcmp(daemon->config->key, "none") == 0)
+        warning = "; not encrypted (Key=none)";
+    if (status.phase == RING_LEFT)
+        snprintf(ret, size, "left the ring, %llu messages%s", messages, warning);
+    else if (view->self == view->leader)
+        snprintf(ret, size, "leader of %zu member%s, %llu messages%s", view->count,
+                 view->count == 1 ? "" : "s", messages, warning);
+    else
+        snprintf(ret, size, "member of %zu, leader %s, %llu messages%s", view->count,
+                 view->members[view->leader].name, messages, warning);
+}
+
+static void notify_status(struct daemon *daemon)
+{
+    char status[sizeof(daemon->status)];
+
+    write_status(daemon, status, sizeof(status));
+    if (strcmp(status, daemon->status) == 0)
+        return;
+    strcpy(daemon->status, status);
+    sd_notifyf(0, "STATUS=%s", status);
+}
+
+static void on_status_timer(evutil_socket_t fd, short what, void *userdata)
+{
+    (void)fd, (void)what;
+    notify_status(userdata);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *userdata)
+{
+    (void)fd, (void)what, (void)userdata;
+    sd_notify(0, "WATCHDOG=1");
+}
+
+static struct event *every(struct daemon *daemon, uint64_t usec, event_callback_fn callback)
+{
+    struct timeval interval = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
+                               .tv_usec = (suseconds_t)(usec % USEC_PER_SEC)};
+    struct event *event = event_new(daemon->base, -1, EV_PERSIST, callback, daemon);
+
+    check(event && event_add(event, &interval) == 0);
+    return event;
+}
+
+/* The watchdog is fed by the loop's timer: a loop that hangs is caught. */
+static void start_watchdog(struct daemon *daemon)
+{
+    uint64_t usec;
+
+    if (sd_watchdog_enabled(0, &usec) > 0)
+        daemon->watchdog = every(daemon, usec / 3, on_watchdog);
+}
+
+/* The control socket that systemd kept over a restart, or listens on; -1: none. */
+static int inherited_socket(void)
+{
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(1, &names), fd = -1;
+
+    for (int i = 0; i < count; i++) {
+        if (fd < 0 && sd_is_socket_unix(SD_LISTEN_FDS_START + i, SOCK_STREAM, 1, NULL, 0) > 0)
+            fd = SD_LISTEN_FDS_START + i;
+        else
+            close(SD_LISTEN_FDS_START + i);
+        free(names[i]);
+    }
+    free(names);
+    return fd;
+}
+
+/* ---- stopping ---- */
+
+static void stop_now(struct daemon *daemon)
+{
+    event_base_loopbreak(daemon->base);
+}
+
+static void on_stop_timer(evutil_socket_t fd, short what, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    (void)fd, (void)what;
+    journal_log(daemon->journal, TOPIC_RING, LOG_WARNING,
+                "the ring did not answer in time; this host will be shown as failed");
+    stop_now(daemon);
+}
+
+static void on_left(void *userdata, enum ring_reply reply, size_t members)
+{
+    (void)reply, (void)members;
+    stop_now(userdata);
+}
+
+static void on_stop_signal(evutil_socket_t fd, short what, void *userdata)
+{
+    struct timeval timeout = {.tv_sec = STOP_TIMEOUT_SEC};
+    struct daemon *daemon = userdata;
+
+    (void)fd, (void)what;
+    if (daemon->stopping) {
+        stop_now(daemon);
+        return;
+    }
+    daemon->stopping = true;
+    sd_notify(0, "STOPPING=1\nSTATUS=leaving the ring");
+    event_add(daemon->stop_timer, &timeout);
+    if (engine_command(daemon->engine, RING_LEAVE, NULL, NULL, on_left, daemon, NULL) < 0)
+        stop_now(daemon);
+}
+
+static void on_failed(void *userdata, const char *error)
+{
+    struct daemon *daemon = userdata;
+
+    journal_log(daemon->journal, TOPIC_STORE, LOG_CRIT, "ringchatd cannot go on: %s", error);
+    daemon->exit_status = EXIT_FAILURE;
+    stop_now(daemon);
+}
+
+/* ---- reloading ---- */
+
+static void on_reload_signal(evutil_socket_t fd, short what, void *userdata)
+{
+    struct daemon *daemon = userdata;
+    _cleanup_free_ char *error = NULL;
+    struct config config;
+    int result;
+
+    (void)fd, (void)what;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)engine_monotonic());
+    result = daemon_configure(daemon->options, &config, &error);
+    if (result == 0) {
+        log_warnings(daemon, &config);
+        engine_reconfigure(daemon->engine, &config);
+        control_set_message_bytes_max(daemon->control, config.message_bytes_max);
+        if (journal_set_topics(daemon->journal, config.topics) < 0)
+            journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING,
+                        "Topics=%s: no such topic or mode, ignored", config.topics);
+        journal_log(daemon->journal, TOPIC_CONTROL, LOG_INFO, "configuration reloaded");
+    } else {
+        journal_log(daemon->journal, TOPIC_CONTROL, LOG_ERR, "not reloaded: %s",
+                    error ? error : strerror(-result));
+    }
+    config_done(&config);
+    sd_notify(0, "READY=1");
+}
+
+/* ---- watching the ring ---- */
+
+static void on_greeted(void *userdata, enum ring_reply reply, size_t members)
+{
+    (void)userdata, (void)reply, (void)members;
+}
+
+/* One notice to the others from a node that has joined them. */
+static void greet(struct daemon *daemon)
+{
+    const struct ring_view *view = engine_get_view(daemon->engine);
+    const struct ring_member *self = &view->members[view->self];
+    struct message message = {.kind = MESSAGE_NOTICE, .sent = engine_wall()};
+    _cleanup_free_ char *text = NULL;
+    char address[ADDRESS_TEXT_MAX] = "?";
+
+    if (self->addresses.count > 0)
+        address_format(&self->addresses.list[0], address);
+    if (asprintf(&text, "hello, I am %s at %s", self->name, address) < 0) {
+        text = NULL;
+        return;
+    }
+    message_id_make(&message.id, message.sent);
+    message.user = (struct bytes){"ringchatd", strlen("ringchatd")};
+    message.room = (struct bytes){"main", strlen("main")};
+    message.text = (struct bytes){text, strlen(text)};
+    engine_command(daemon->engine, RING_SEND_MESSAGE, &message, NULL, on_greeted, daemon, NULL);
+}
+
+static void on_changed(void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    notify_status(daemon);
+    if (daemon->greeted || engine_get_view(daemon->engine)->count < 2)
+        return;
+    daemon->greeted = true;
+    if (daemon->config->greeting && !daemon->stopping)
+        greet(daemon);
+}
+
+/* ---- what the control socket asks ---- */
+
+static char *log_get(void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    return journal_get_topics(daemon->journal);
+}
+
+static int log_set(void *userdata, const char *topics)
+{
+    struct daemon *daemon = userdata;
+
+    return journal_set_topics(daemon->journal, topics);
+}
+
+static void warnings(void *userdata, void (*add)(void *list, const char *text), void *list)
+{
+    struct daemon *daemon = userdata;
+
+    if (!*daemon->config->key)
+        add(list, "no ring key: this host stays alone and stores messages here only; set Key=none "
+                  "to talk to others in the clear");
+    else if (strcmp(daemon->config->key, "none") == 0)
+        add(list, "messages travel in the clear (Key=none): use it only on a network where you "
+                  "trust everybody");
+}
+
+/* ---- starting ---- */
+
+static void watch_signals(struct daemon *daemon)
+{
+    static const struct {
+        int number;
+        event_callback_fn callback;
+    } signals[SIGNALS] = {
+        [SIGNAL_TERM] = {SIGTERM, on_stop_signal},
+        [SIGNAL_INT] = {SIGINT, on_stop_signal},
+        [SIGNAL_HUP] = {SIGHUP, on_reload_signal},
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        daemon->signals[i] =
+            evsignal_new(daemon->base, signals[i].number, signals[i].callback, daemon);
+        check(daemon->signals[i] && event_add(daemon->signals[i], NULL) == 0);
+    }
+    daemon->stop_timer = evtimer_new(daemon->base, on_stop_timer, daemon);
+    check(daemon->stop_timer != NULL);
+}
+
+static int start_control(struct daemon *daemon, char **ret_error)
+{
+    _cleanup_free_ char *path = NULL;
+    struct control_options options = {
+        .listen_fd = inherited_socket(),
+        .group = *daemon->config->group ? daemon->config->group : NULL,
+        .admin_group =
+            *daemon->config->admin_group ? daemon->config->admin_group : "ringchat-admin",
+        .message_bytes_max = daemon->config->message_bytes_max,
+        .callbacks = {.log_get = log_get,
+                      .log_set = log_set,
+                      .warnings = warnings,
+                      .userdata = daemon},
+    };
+    int result = 0;
+
+    if (options.listen_fd < 0)
+        result = paths_socket(daemon->options->socket_path, &path, ret_error);
+    options.path = path;
+    if (result == 0)
+        result = control_new(daemon->base, daemon->engine, &options, &daemon->control, ret_error);
+    if (result == 0) {
+        int fd = control_listen_fd(daemon->control);
+
+        sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" SOCKET_NAME, &fd, 1);
+    }
+    return result;
+}
+
+static int start(struct daemon *daemon, char **ret_error)
+{
+    struct engine_callbacks callbacks = {.failed = on_failed, .userdata = daemon};
+    _cleanup_free_ char *state = NULL;
+    int result;
+
+    daemon->base = event_base_new();
+    check(daemon->base != NULL);
+    watch_signals(daemon);
+    log_warnings(daemon, daemon->config);
+    if (journal_set_topics(daemon->journal, daemon->config->topics) < 0)
+        journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING,
+                    "Topics=%s: no such topic or mode, ignored", daemon->config->topics);
+    result = paths_state(daemon->options->state_directory, &state, ret_error);
+    if (result == 0)
+        result = engine_new(daemon->base, daemon->config, state, daemon->journal, &callbacks,
+                            &daemon->engine, ret_error);
+    if (result == 0)
+        result = start_control(daemon, ret_error);
+    if (result < 0)
+        return result;
+    daemon->watcher = (struct engine_watcher){.changed = on_changed, .userdata = daemon};
+    engine_add_watcher(daemon->engine, &daemon->watcher);
+    if (engine_port(daemon->engine))
+        journal_log(daemon->journal, TOPIC_RING, LOG_INFO, "listening on port %u",
+                    engine_port(daemon->engine));
+    return 0;
+}
+
+static void stop(struct daemon *daemon)
+{
+    if (daemon->control)
+        control_goodbye(daemon->control);
+    control_free(daemon->control);
+    engine_free(daemon->engine);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        if (daemon->signals[i])
+            event_free(daemon->signals[i]);
+    }
+    if (daemon->stop_timer)
+        event_free(daemon->stop_timer);
+    if (daemon->watchdog)
+        event_free(daemon->watchdog);
+    if (daemon->status_timer)
+        event_free(daemon->status_timer);
+    event_base_free(daemon->base);
+    journal_free(daemon->journal);
+    libevent_global_shutdown();
+}
+
+int daemon_run(const struct daemon_options *options, struct config *config)
+{
+    struct daemon daemon = {.options = options, .config = config, .exit_status = EXIT_SUCCESS};
+    _cleanup_free_ char *error = NULL;
+    int result;
+
+    daemon.journal = journal_new();
+    check(daemon.journal != NULL);
+    result = start(&daemon, &error);
+    if (result < 0) {
+        journal_log(daemon.journal, TOPIC_CONTROL, LOG_ERR, "%s",
+                    error ? error : strerror(-result));
+        sd_notifyf(0, "STATUS=%s\nERRNO=%i", error ? error : "cannot start", -result);
+        stop(&daemon);
+        return EXIT_FAILURE;
+    }
+    start_watchdog(&daemon);
+    daemon.status_timer = every(&daemon, STATUS_INTERVAL_SEC * USEC_PER_SEC, on_status_timer);
+    notify_status(&daemon);
+    sd_notify(0, "READY=1");
+    event_base_dispatch(daemon.base);
+    stop(&daemon);
+    return daemon.exit_status;
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+/* Datagrams: multicast on every usable interface, unicast to nodes and to the configured peers.
+ * Loop thread only. */
+
+#include <event2/event.h>
+
+#include "interfaces.h"
+#include "listen.h"
+#include "ring/ring.h"
+
+struct discovery;
+
+struct discovery_options {
+    const char *group4, *group6;          /* numeric multicast addresses */
+    const char *peers;                    /* HOST or HOST:PORT, separated by blanks */
+    const struct interfaces *interfaces;  /* must live longer */
+    const struct listen_sockets *sockets; /* the UDP ones are used, not owned; must live longer */
+};
+
+/* Called from the loop. `data` is valid during the call. */
+typedef void (*discovery_received)(void *userdata, const struct ring_address *from,
+                                   const uint8_t *data, size_t size);
+
+/* Joins the groups. Interfaces on which that fails are left out; only where nothing at all works is
+ * there an error: 0 or a negative errno. */
+int discovery_new(struct event_base *base, const struct discovery_options *options,
+                  discovery_received received, void *userdata, struct discovery **ret);
+void discovery_free(struct discovery *discovery); /* NULL is allowed */
+
+/* Sends by multicast on all interfaces, and to all peers. What cannot be sent is lost, as any
+ * datagram may be. */
+void discovery_send_to_everyone(struct discovery *discovery, const struct packet *packet);
+
+/* Sends to each of the addresses. */
+void discovery_send(struct discovery *discovery, const struct ring_addresses *addresses,
+                    const struct packet *packet);

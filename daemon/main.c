@@ -1,0 +1,165 @@
+/* ringchatd: the command line. */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/util.h"
+#include "daemon.h"
+#include "resolve.h"
+
+#define EXIT_USAGE 2
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+enum option_value {
+    OPTION_CONFIG = 256,
+    OPTION_STATE,
+    OPTION_SOCKET,
+    OPTION_LISTEN,
+    OPTION_NAME,
+    OPTION_RING,
+    OPTION_KEY,
+    OPTION_PEER,
+    OPTION_LOG,
+    OPTION_CHECK,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"ring", required_argument, NULL, OPTION_RING},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"peer", required_argument, NULL, OPTION_PEER},
+    {"log", required_argument, NULL, OPTION_LOG},
+    {"check", no_argument, NULL, OPTION_CHECK},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static const char usage[] =
+    "ringchatd - the chat that the hosts of one network run among themselves\n"
+    "\n"
+    "  --config FILE            settings (" SYSCONFDIR "/ringchat/ringchatd.conf)\n"
+    "  --state DIRECTORY        where the history is kept\n"
+    "  --socket PATH            the control socket, for ringchatctl\n"
+    "  --listen ADDRESS[:PORT]  the address to use\n"
+    "  --name NAME              the name that others see\n"
+    "  --ring NAME              the ring to join\n"
+    "  --key PATH|none          the ring's key; none: talk in the clear\n"
+    "  --peer HOST[:PORT]       a host to ask where multicast does not pass; may be repeated\n"
+    "  --log MODE|TOPICS        normal, heartbeat, debug, or topics\n"
+    "  --check                  check the settings and exit\n"
+    "  --help, --version\n"
+    "\n"
+    "See ringchatd(8), ringchatd.conf(5).\n";
+
+struct command_line {
+    struct daemon_options options;
+    const char *peers[PEERS_MAX];
+    bool check;
+};
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "ringchatd: %s; see ringchatd --help\n", text);
+    return EXIT_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int take_option(int option, struct command_line *line)
+{
+    struct daemon_options *options = &line->options;
+
+    switch (option) {
+    case OPTION_CONFIG:
+        options->config_path = optarg;
+        options->config_must_exist = true;
+        return -1;
+    case OPTION_STATE:
+        options->state_directory = optarg;
+        return -1;
+    case OPTION_SOCKET:
+        options->socket_path = optarg;
+        return -1;
+    case OPTION_LISTEN:
+        options->listen = optarg;
+        return -1;
+    case OPTION_NAME:
+        options->name = optarg;
+        return -1;
+    case OPTION_RING:
+        options->ring = optarg;
+        return -1;
+    case OPTION_KEY:
+        options->key = optarg;
+        return -1;
+    case OPTION_PEER:
+        if (options->peers_count == PEERS_MAX)
+            return complain("too many --peer");
+        line->peers[options->peers_count++] = optarg;
+        return -1;
+    case OPTION_LOG:
+        options->log = optarg;
+        return -1;
+    case OPTION_CHECK:
+        line->check = true;
+        return -1;
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        return EXIT_SUCCESS;
+    case OPTION_VERSION:
+        puts("ringchatd " VERSION);
+        return EXIT_SUCCESS;
+    default:
+        fputs("see ringchatd --help\n", stderr);
+        return EXIT_USAGE;
+    }
+}
+
+static int check_configuration(const struct config *config, int result, const char *error)
+{
+    for (size_t i = 0; i < MIN(config->warnings_count, CONFIG_WARNINGS_MAX); i++)
+        fprintf(stderr, "%s\n", config->warnings[i]);
+    if (error)
+        fprintf(stderr, "ringchatd: %s\n", error);
+    return result < 0 || config->warnings_count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = {.options.config_path = SYSCONFDIR "/ringchat/ringchatd.conf"};
+    _cleanup_free_ char *error = NULL;
+    struct config config;
+    int option, status;
+
+    line.options.peers = line.peers;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
+        status = take_option(option, &line);
+        if (status >= 0)
+            return status;
+    }
+    if (optind < argc)
+        return complain("no arguments are expected");
+    status = daemon_configure(&line.options, &config, &error);
+    if (line.check) {
+        status = check_configuration(&config, status, error);
+    } else if (status < 0) {
+        fprintf(stderr, "ringchatd: %s\n", error ? error : strerror(-status));
+        status = EXIT_FAILURE;
+    } else {
+        status = daemon_run(&line.options, &config);
+    }
+    config_done(&config);
+    return status;
+}

@@ -1,0 +1,206 @@
+"""One host of a test: its ringchatd, and ringchatctl to ask it. Nothing here sleeps: every wait is
+for an event, with a deadline."""
+
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+
+from client import PATIENCE, Client
+
+BUILD = pathlib.Path(os.environ.get("RINGCHAT_BUILD", "build")).resolve()
+DAEMON = BUILD / "daemon" / "ringchatd"
+CONTROL = BUILD / "ctl" / "ringchatctl"
+
+# A build with sanitizers tells of what it finds on stderr, and ends with another status than 0.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("RINGCHAT_")},
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "LC_ALL": "C.UTF-8",
+}
+FINDINGS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior")
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_the_test():
+    """In a new process: it is killed when the test run is, whatever happens to that."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Host:
+    """A host named `name`. `inside` are words to put before the daemon's command (the host's
+    network), `arguments` its further options."""
+
+    def __init__(self, directory, name, inside=(), arguments=(), address=None):
+        self.name = name
+        self.directory = pathlib.Path(directory) / name
+        self.directory.mkdir(mode=0o755)
+        self.state = self.directory / "state"
+        self.state.mkdir(mode=0o700)
+        self.socket = str(self.directory / "control")
+        self.log = self.directory / "log"
+        self.inside = list(inside)
+        self.arguments = list(arguments)
+        self.address = address
+        self.configuration = "/dev/null"
+        self.process = None
+        self.notify = None
+        self.tails = []
+
+    # ---- the daemon ----
+
+    def launch(self, *arguments, wrapper=()):
+        """Starts the daemon and returns at once; await_ready() waits for it."""
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = self.directory / "notify"
+        path.unlink(missing_ok=True)
+        self.notify.bind(str(path))
+        self.notify.settimeout(PATIENCE)
+        command = [*self.inside, *wrapper, str(DAEMON), "--config", str(self.configuration),
+                   "--state", str(self.state), "--socket", self.socket, "--name", self.name,
+                   "--key", "none", *self.arguments, *arguments]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**ENVIRONMENT, "NOTIFY_SOCKET": str(path)}, preexec_fn=end_with_the_test)
+        return self
+
+    def await_ready(self):
+        with self.notify:
+            while b"READY=1" not in self.notify.recv(4096).split(b"\n"):
+                pass
+        return self
+
+    def start(self, *arguments, wrapper=()):
+        return self.launch(*arguments, wrapper=wrapper).await_ready()
+
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """kill -9, and the daemon is gone when this returns."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def terminate(self):
+        """SIGTERM; returns the exit status."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+    def abandon(self):
+        """Nothing of this host runs afterwards, whatever state the test left it in."""
+        self.end_tails()
+        if self.runs():
+            self.kill()
+        if self.notify is not None:
+            self.notify.close()
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def findings(self):
+        """What sanitizers said of this host's daemon."""
+        return [line for line in self.log_text().splitlines() if FINDINGS.search(line)]
+
+    # ---- ringchatctl ----
+
+    def control(self, *arguments, text=None, user=None, check=True):
+        """Runs ringchatctl and returns the finished process, stdout and stderr as bytes."""
+        command = [str(CONTROL), "--socket", self.socket, *arguments]
+        if user is not None:
+            group = str(os.stat(self.socket).st_gid)
+            command = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *command]
+        done = subprocess.run(command, input=text, capture_output=True, timeout=2 * PATIENCE,
+                              env=ENVIRONMENT, preexec_fn=end_with_the_test, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{shlex.join(command)}\nended with {done.returncode}: "
+                                 f"{done.stderr.decode(errors='replace')}")
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.control("--json", *arguments).stdout)
+
+    def history(self):
+        """The bytes of the whole history."""
+        return self.control("--json", "history").stdout
+
+    def messages(self):
+        return [json.loads(line) for line in self.history().splitlines()]
+
+    def members(self):
+        return self.json("members")
+
+    def wait(self, *arguments):
+        return self.control("wait", *arguments, "--timeout", str(PATIENCE))
+
+    def send(self, text, **options):
+        done = self.control("--json", "send", "-", text=text.encode(), **options)
+        return json.loads(done.stdout)
+
+    def tail(self, *arguments):
+        tail = Tail(self, arguments)
+        self.tails.append(tail)
+        return tail
+
+    def client(self, user=None):
+        return Client(self.socket, user)
+
+    def end_tails(self):
+        for tail in self.tails:
+            tail.close()
+
+
+class Tail:
+    """A running `ringchatctl tail -f --json`: `lines` grows as it prints."""
+
+    def __init__(self, host, arguments):
+        self.name = host.name
+        self.lines = []
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [str(CONTROL), "--socket", host.socket, "--json", "tail", "-f", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=ENVIRONMENT,
+            preexec_fn=end_with_the_test)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                self.lines.append(json.loads(line))
+                self.changed.notify_all()
+
+    def wait_until(self, what, condition):
+        """Returns condition(lines) once it is true."""
+        with self.changed:
+            self.changed.wait_for(lambda: condition(self.lines), PATIENCE)
+            result = condition(self.lines)
+            if not result:
+                raise AssertionError(
+                    f"{self.name}'s tail does not show {what}; it has {len(self.lines)} lines, "
+                    f"the last are {self.lines[-3:]}")
+            return result
+
+    def wait_for_text(self, text):
+        return self.wait_until(f"{text!r}", lambda lines: next(
+            (line for line in lines if line.get("text") == text), None))
+
+    def messages(self):
+        with self.changed:
+            return [line for line in self.lines if "event" not in line]
+
+    def close(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)

@@ -1,0 +1,238 @@
+"""The tree keeps its own rules."""
+
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+
+import checks
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+BUILD = pathlib.Path(os.environ.get("RINGCHAT_BUILD", ROOT / "build")).resolve()
+
+
+def tracked_files():
+    """What is, or would be, in the repository; without git all that is not ignored by its name."""
+    done = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), "ls-files", "-co",
+         "--exclude-standard"], capture_output=True, text=True, check=False) \
+        if shutil.which("git") else None
+    if done is not None and done.returncode == 0:
+        return sorted(name for name in done.stdout.splitlines() if (ROOT / name).exists())
+    skip = re.compile(r"(^|/)(build[^/]*|__pycache__|\.git|\.cache|\.pytest_cache)/|\.pyc$")
+    names = (str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file())
+    return sorted(name for name in names if not skip.search(name))
+
+
+FILES = tracked_files()
+
+
+def texts(pattern):
+    for name in FILES:
+        if re.search(pattern, name):
+            yield name, (ROOT / name).read_text()
+
+
+def complaints_of(check, pattern, *arguments):
+    return [line for name, text in texts(pattern) for line in check(name, text, *arguments)]
+
+
+def need(program):
+    if shutil.which(program) is None:
+        pytest.skip(f"there is no {program}")
+
+
+def built(name):
+    path = BUILD / name
+    if not path.exists():
+        pytest.skip(f"{path} is not built")
+    return str(path)
+
+
+def scripts():
+    """Shell scripts, known by their first line."""
+    return [name for name in FILES if "." not in os.path.basename(name)
+            and re.match(rb"#!.*\b(ba)?sh\b", (ROOT / name).open("rb").readline())]
+
+
+def test_no_function_is_longer_than_a_screen():
+    assert not complaints_of(checks.long_functions, r"\.[ch]$")
+
+
+def test_half_of_all_functions_are_short():
+    lengths = [lines for _, text in texts(r"^(common|ctl|daemon)/.*\.c$")
+               for _, lines in checks.function_lengths(text)]
+    assert statistics.median(lengths) < checks.FUNCTION_LINES_MEDIAN
+
+
+def test_no_file_is_longer_than_500_lines():
+    assert not complaints_of(checks.long_file, r"\.([ch]|py|def)$")
+
+
+def test_code_is_laid_out_by_clang_format():
+    need("clang-format")
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True,
+                             check=True).stdout
+    if not re.search(r"version 14\.", version):
+        pytest.skip(f"versions of clang-format differ, the layout is version 14's: {version}")
+    sources = [str(ROOT / name) for name in FILES if re.search(r"\.[ch]$", name)]
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *sources],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:3000]
+
+
+def test_no_switch_over_an_own_enum_has_a_default():
+    constants = set().union(*(checks.enumerators(text) for _, text in texts(r"\.[ch]$")))
+    assert len(constants) > 50
+    assert not complaints_of(checks.defaults_over_enums, r"\.[ch]$", constants)
+
+
+def test_the_core_includes_nothing_that_it_must_not_know():
+    assert not complaints_of(checks.core_includes, r"^daemon/ring/.*\.[ch]$")
+
+
+def test_common_depends_on_neither_daemon_nor_ctl_and_these_not_on_each_other():
+    assert not complaints_of(checks.wrong_layer, r"^common/.*\.[ch]$", {"daemon", "ctl", "ring"})
+    assert not complaints_of(checks.wrong_layer, r"^ctl/.*\.[ch]$", {"daemon", "ring"})
+    assert not complaints_of(checks.wrong_layer, r"^daemon/.*\.[ch]$", {"ctl"})
+
+
+@pytest.fixture(scope="session")
+def release_build(tmp_path_factory):
+    """A plain release build of the core: no sanitizer, no flags of the caller's environment."""
+    directory = tmp_path_factory.mktemp("release")
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("CFLAGS", "CPPFLAGS", "LDFLAGS")}
+    for command in (["/usr/bin/meson", "setup", "--buildtype=release", "-Dwerror=true",
+                     "-Dtests=disabled", str(directory), str(ROOT)],
+                    ["ninja", "-C", str(directory), "daemon/ring/libring.a"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              env=environment)
+        assert done.returncode == 0, done.stdout[-3000:]
+    return directory
+
+
+def test_a_release_build_of_the_core_needs_memory_and_strings_and_nothing_else(release_build):
+    done = subprocess.run(["nm", "-P", str(release_build / "daemon/ring/libring.a")],
+                          capture_output=True, text=True, check=True)
+    symbols = [line.split()[:2] for line in done.stdout.splitlines() if not line.endswith(":")]
+    assert ["ring_step", "T"] in symbols
+    assert not checks.core_symbols(symbols)
+
+
+def test_shellcheck_likes_every_script():
+    need("shellcheck")
+    done = subprocess.run(["shellcheck", *scripts()], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_mandoc_likes_every_manual_page():
+    need("mandoc")
+    pages = [name for name in FILES if re.match(r"man/.*\.[1-8]$", name)]
+    assert pages
+    done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], cwd=ROOT,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stdout, done.stdout
+
+
+def test_every_verb_of_ringchatctl_is_in_its_manual_page():
+    done = subprocess.run([built("ctl/ringchatctl"), "help"], capture_output=True, text=True,
+                          check=True)
+    verbs = re.findall(r"^  ([a-z]+)\b", done.stdout, re.M)
+    assert {"send", "tail", "history", "members", "status", "wait"} <= set(verbs)
+    page = (ROOT / "man/ringchatctl.1").read_text()
+    heads = " ".join(re.findall(r"^\.(?:It|Ss|Sh|B|BI|BR|Cm|Ic|TP|SS)\b.*", page, re.M))
+    assert not [verb for verb in verbs if not re.search(rf"\b{verb}\b", heads)]
+
+
+def settings():
+    """The settings that the default configuration shows, as (section, key, value)."""
+    section = None
+    for line in (ROOT / "systemd/ringchatd.conf").read_text().splitlines():
+        if match := re.fullmatch(r"\[(\w+)\]", line):
+            section = match[1]
+        elif match := re.fullmatch(r"#(\w+)=(.*)", line):
+            yield section, match[1], match[2]
+        else:
+            assert line == "" or line.startswith("# ") or line == "#", line
+
+
+def test_every_line_of_the_default_configuration_is_a_commented_setting_that_ringchatd_knows(
+        tmp_path):
+    shown = list(settings())
+    assert len(shown) > 15
+    active = tmp_path / "ringchatd.conf"
+    active.write_text("".join(f"[{section}]\n{key}={value}\n" for section, key, value in shown))
+    done = subprocess.run([built("daemon/ringchatd"), "--check", "--config", str(active)],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and str(active) not in done.stderr, done.stderr
+
+
+def test_every_setting_is_in_its_manual_page():
+    page = (ROOT / "man/ringchatd.conf.5").read_text()
+    assert not [key for _, key, _ in settings() if key not in page]
+
+
+def installed_units(tmp_path):
+    """The units as they were built, with a daemon that exists."""
+    directory = tmp_path / "units"
+    directory.mkdir()
+    for path in (BUILD / "systemd").glob("*.service"):
+        text = re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", path.read_text(),
+                      flags=re.M)
+        name = path.name.replace("@.", "@other.")
+        (directory / name).write_text(text)
+    units = sorted(map(str, directory.iterdir()))
+    if not units:
+        pytest.skip(f"{BUILD} has no units")
+    return units
+
+
+def test_systemd_finds_no_mistake_in_the_units(tmp_path):
+    need("systemd-analyze")
+    for unit in installed_units(tmp_path):
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and os.path.basename(unit) not in done.stderr, done.stderr
+
+
+def test_the_units_are_sandboxed(tmp_path):
+    need("systemd-analyze")
+    for unit in installed_units(tmp_path):
+        done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=16",
+                               unit], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+
+
+def long_lines(name, text):
+    return [f"{name}:{number}: longer than 100 columns"
+            for number, line in enumerate(text.splitlines(), 1)
+            if len(line) > 100 and "{{" not in line]
+
+
+def test_no_line_is_longer_than_100_columns():
+    assert not complaints_of(
+        long_lines, r"\.(py|sysusers|tmpfiles|conf|in|build)$|/(run|setup|failover)$")
+
+
+def test_the_top_level_holds_nothing_but_the_fixed_names():
+    assert not checks.strangers_at_the_top({name.split("/")[0] for name in FILES})
+
+
+def test_no_test_sleeps():
+    assert not complaints_of(checks.sleeps, r"^tests/(?!lint/)")
+
+
+def test_nothing_in_the_code_is_left_for_later():
+    assert not complaints_of(checks.left_for_later, r"^(common|ctl|daemon|man|systemd)/")
+
+
+def test_every_path_that_the_readme_names_exists():
+    readme = (ROOT / "README.md").read_text()
+    paths = re.findall(r"`((?:common|ctl|daemon|man|systemd|tests)/[\w./-]*)`", readme)
+    assert len(paths) > 8
+    assert not [path for path in paths if not (ROOT / path).exists()]
