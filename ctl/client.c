@@ -1,0 +1,129 @@
+#include "client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/bounds.h"
+
+/* What is read at once. */
+#define READ_BYTES (64 * 1024)
+
+struct client {
+    int fd;
+    struct json_stream *stream;
+    size_t begin, end; /* bytes read and not fed yet */
+    char buffer[READ_BYTES];
+};
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    if (client->fd >= 0)
+        close(client->fd);
+    json_stream_free(client->stream);
+    free(client);
+}
+
+int client_connect(const char *path, struct client **ret)
+{
+    _cleanup_(client_freep) struct client *client = calloc(1, sizeof(*client));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (!client)
+        return -ENOMEM;
+    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client->fd < 0)
+        return -errno;
+    client->stream = json_stream_new(JSON_REPLY_BYTES_MAX);
+    if (!client->stream)
+        return -ENOMEM;
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    if (connect(client->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return -errno;
+    *ret = steal_pointer(client);
+    return 0;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = send(fd, data, size, MSG_NOSIGNAL);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return errno == EPIPE ? -ECONNRESET : -errno;
+        data += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+int client_call(struct client *client, const char *method, struct json_object *parameters,
+                bool more)
+{
+    _cleanup_(json_object_putp) struct json_object *call =
+        varlink_call_new(method, parameters, more);
+    const char *text;
+    size_t size;
+
+    text = call ? varlink_text(call, &size) : NULL;
+    /* The NUL behind the text ends the call. */
+    return text ? write_all(client->fd, text, size + 1) : -ENOMEM;
+}
+
+static int read_more(struct client *client)
+{
+    ssize_t size;
+
+    do {
+        size = read(client->fd, client->buffer, sizeof(client->buffer));
+    } while (size < 0 && errno == EINTR);
+    if (size <= 0)
+        return size < 0 ? -errno : -ECONNRESET;
+    client->begin = 0;
+    client->end = (size_t)size;
+    return 0;
+}
+
+int client_reply(struct client *client, struct varlink_reply *ret)
+{
+    struct json_object *object = NULL;
+    const char *reason;
+    int result = 0;
+
+    while (result == 0) {
+        size_t used;
+
+        if (client->begin == client->end) {
+            result = read_more(client);
+            if (result < 0)
+                return result;
+        }
+        result = json_stream_feed(client->stream, client->buffer + client->begin,
+                                  client->end - client->begin, &used, &object);
+        client->begin = result == 0 ? client->end : client->begin + used;
+    }
+    if (result < 0)
+        return result;
+    if (varlink_reply_parse(object, ret, &reason) < 0) {
+        json_object_put(object);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+bool client_has_input(const struct client *client)
+{
+    struct pollfd poller = {.fd = client->fd, .events = POLLIN};
+
+    return client->begin < client->end || poll(&poller, 1, 0) > 0;
+}

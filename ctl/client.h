@@ -1,0 +1,30 @@
+#pragma once
+
+/* A connection to the daemon's control socket: calls and their replies, one after the other. */
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "common/varlink.h"
+
+struct client;
+
+/* Connects. 0, or a negative errno: -ENOENT or -ECONNREFUSED where no daemon runs, -EACCES where
+ * the caller may not. */
+int client_connect(const char *path, struct client **ret);
+void client_free(struct client *client); /* NULL is allowed */
+
+/* Sends a call; the parameters are taken over and may be NULL. Several may be under way: their
+ * replies come in their order. 0 or a negative errno. */
+int client_call(struct client *client, const char *method, struct json_object *parameters,
+                bool more);
+
+/* Waits for the next reply. 0: `ret` is to be given back with varlink_reply_done(); -ECONNRESET:
+ * the daemon closed the connection; -EBADMSG: it sent what is no reply. */
+int client_reply(struct client *client, struct varlink_reply *ret);
+
+/* Whether a reply, or a part of one, can be read without waiting. */
+bool client_has_input(const struct client *client);
+
+DEFINE_CLEANUP(struct client *, client_free);

@@ -1,0 +1,158 @@
+#include "context.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+/* Where sockets are looked for, in this order. */
+#define PATHS_MAX 2
+
+int complain(int exit_code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("ringchatctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return exit_code;
+}
+
+/* ---- fields ---- */
+
+struct json_object *field(struct json_object *object, const char *key)
+{
+    struct json_object *value = NULL;
+
+    json_object_object_get_ex(object, key, &value);
+    return value;
+}
+
+const char *field_text(struct json_object *object, const char *key)
+{
+    struct json_object *value = field(object, key);
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+uint64_t field_number(struct json_object *object, const char *key)
+{
+    int64_t number = json_object_get_int64(field(object, key));
+
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+bool field_flag(struct json_object *object, const char *key)
+{
+    return json_object_get_boolean(field(object, key));
+}
+
+/* ---- the connection ---- */
+
+/* The places to try, each to be freed. Their count, or a negative errno. */
+static int socket_paths(const struct context *context, char **ret)
+{
+    const char *given = context->socket_path ? context->socket_path : getenv("RINGCHAT_SOCKET");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *at = context->instance ? "@" : "", *instance = context->instance;
+    int count = 0;
+
+    if (given && *given && (context->socket_path || !instance)) {
+        ret[0] = strdup(given);
+        return ret[0] ? 1 : -ENOMEM;
+    }
+    instance = instance ? instance : "";
+    if (asprintf(&ret[count], "/run/ringchat%s%s/control", at, instance) >= 0)
+        count++;
+    if (runtime && *runtime &&
+        asprintf(&ret[count], "%s/ringchat%s%s/control", runtime, at, instance) >= 0)
+        count++;
+    return count > 0 ? count : -ENOMEM;
+}
+
+int context_try_connect(const struct context *context, struct client **ret)
+{
+    char *paths[PATHS_MAX] = {NULL};
+    int count = socket_paths(context, paths), result = count < 0 ? count : -ENOENT;
+
+    for (int i = 0; i < count; i++) {
+        int tried = result == 0 ? 0 : client_connect(paths[i], ret);
+
+        /* A refusal says more than an absence. */
+        if (result != 0 && (tried == 0 || i == 0 || tried != -ENOENT))
+            result = tried;
+    }
+    for (int i = 0; i < count; i++)
+        free(paths[i]);
+    return result;
+}
+
+int context_unreachable(const struct context *context, int error)
+{
+    const struct passwd *user = getpwuid(geteuid());
+
+    if (error == -EACCES || error == -EPERM)
+        return complain(EXIT_FAILED,
+                        "you are not in group ringchat; run: sudo usermod -aG ringchat %s, then "
+                        "log in again",
+                        user ? user->pw_name : "USER");
+    if (error == -ENAMETOOLONG)
+        return complain(EXIT_USAGE, "the socket's path is too long: %s",
+                        context->socket_path ? context->socket_path : "see $RINGCHAT_SOCKET");
+    if (error != -ENOENT && error != -ECONNREFUSED && error != -ECONNRESET && error != -ENOTDIR)
+        return complain(EXIT_UNREACHABLE, "cannot reach ringchatd: %s", strerror(-error));
+    if (context->instance)
+        return complain(EXIT_UNREACHABLE,
+                        "ringchatd is not running; start it with: systemctl start ringchatd@%s",
+                        context->instance);
+    return complain(EXIT_UNREACHABLE,
+                    "ringchatd is not running; start it with: systemctl start ringchatd");
+}
+
+int context_connect(const struct context *context, struct client **ret)
+{
+    int result = context_try_connect(context, ret);
+
+    return result < 0 ? context_unreachable(context, result) : 0;
+}
+
+int context_error(const struct context *context, const struct varlink_reply *reply)
+{
+    _cleanup_free_ char *sentence = error_sentence(reply->error, reply->parameters);
+
+    (void)context;
+    return complain((int)error_exit_code(reply->error, reply->parameters), "%s",
+                    sentence ? sentence : reply->error);
+}
+
+int context_call(const struct context *context, const char *method, struct json_object *parameters,
+                 struct varlink_reply *ret)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    int result = context_connect(context, &client);
+
+    if (result != 0) {
+        json_object_put(parameters);
+        return result;
+    }
+    result = client_call(client, method, parameters, false);
+    if (result == 0)
+        result = client_reply(client, ret);
+    if (result < 0)
+        return result == -EBADMSG
+                   ? complain(EXIT_FAILED, "ringchatd sent an answer that makes no sense")
+                   : complain(EXIT_UNREACHABLE, "ringchatd went away; look at: journalctl -u "
+                                                "ringchatd");
+    if (!ret->error)
+        return 0;
+    result = context_error(context, ret);
+    varlink_reply_done(ret);
+    return result;
+}

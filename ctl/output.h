@@ -1,0 +1,30 @@
+#pragma once
+
+/* What ringchatctl prints: messages, events and tables as text, or JSON. */
+
+#include "context.h"
+
+/* One JSON object: on one line, or spread out. */
+void print_json(const struct context *context, struct json_object *object);
+
+/* What a printer of messages remembers from line to line. */
+struct message_printer {
+    uint64_t last_sent; /* for the date line when the day changes */
+    bool begun;
+};
+
+/* "10:32:07 alice@host1  hi"; what could drive a terminal is made visible. */
+void print_message(const struct context *context, struct message_printer *printer,
+                   struct json_object *message, bool late);
+
+/* "10:32:07 -- host3 failed" */
+void print_event(const struct context *context, struct message_printer *printer,
+                 struct json_object *event);
+
+/* The text made visible, or a sign that memory is short; to be freed. */
+char *visible(const char *text);
+
+/* Escape sequences, or "" without colour. */
+const char *dim(const struct context *context);
+const char *bold(const struct context *context);
+const char *plain(const struct context *context);

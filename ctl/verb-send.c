@@ -1,0 +1,274 @@
+/* ringchatctl send */
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bounds.h"
+#include "common/text.h"
+#include "common/time-format.h"
+#include "common/util.h"
+#include "output.h"
+#include "verbs.h"
+
+/* Standard input that is longer than this is no message. */
+#define INPUT_BYTES_MAX (TEXT_BYTES_MAX + 1)
+
+/* Lines of --each-line that are on their way at once: what the daemon takes from one client. */
+#define PIPELINE_MAX CLIENT_CALLS_MAX
+
+enum option_value { OPTION_ID = 256, OPTION_NOTICE, OPTION_EACH_LINE };
+
+static const struct option long_options[] = {
+    {"room", required_argument, NULL, 'r'},
+    {"timeout", required_argument, NULL, 't'},
+    {"id", required_argument, NULL, OPTION_ID},
+    {"notice", no_argument, NULL, OPTION_NOTICE},
+    {"each-line", no_argument, NULL, OPTION_EACH_LINE},
+    {NULL, 0, NULL, 0},
+};
+
+struct send_options {
+    const char *room, *id;
+    int64_t timeout; /* µs; -1: not given */
+    bool notice, each_line;
+};
+
+/* 0, or an exit code after a message. */
+static int parse_options(int argc, char **argv, struct send_options *ret)
+{
+    int option;
+
+    *ret = (struct send_options){.timeout = -1};
+    while ((option = getopt_long(argc, argv, "+r:t:", long_options, NULL)) >= 0) {
+        switch (option) {
+        case 'r':
+            ret->room = optarg;
+            break;
+        case 't':
+            ret->timeout = parse_seconds(optarg);
+            if (ret->timeout < 0)
+                return verb_usage("send", "-t takes seconds, not \"%s\"", optarg);
+            break;
+        case OPTION_ID:
+            ret->id = optarg;
+            break;
+        case OPTION_NOTICE:
+            ret->notice = true;
+            break;
+        case OPTION_EACH_LINE:
+            ret->each_line = true;
+            break;
+        default:
+            return verb_usage("send", "unknown option");
+        }
+    }
+    if (ret->each_line && ret->id)
+        return verb_usage("send", "--id is for one message, not for --each-line");
+    return 0;
+}
+
+static struct json_object *parameters(const struct send_options *options, const char *text,
+                                      size_t size)
+{
+    struct json_object *object = json_object_new_object();
+
+    json_object_object_add(object, "text", json_object_new_string_len(text, (int)size));
+    if (options->room)
+        json_object_object_add(object, "room", json_object_new_string(options->room));
+    if (options->notice)
+        json_object_object_add(object, "kind", json_object_new_string("notice"));
+    if (options->id)
+        json_object_object_add(object, "id", json_object_new_string(options->id));
+    if (options->timeout >= 0)
+        json_object_object_add(object, "timeout_usec", json_object_new_int64(options->timeout));
+    return object;
+}
+
+/* What the daemon would refuse anyway. 0, or an exit code after a message. */
+static int check_text(const char *text, size_t size)
+{
+    if (size == 0)
+        return verb_usage("send", "the text is empty");
+    if (memchr(text, '\0', size))
+        return verb_usage("send", "the text has a NUL byte; send text, not binary data");
+    if (!text_is_utf8(text, size))
+        return verb_usage("send", "the text is not UTF-8; convert it with iconv(1)");
+    return 0;
+}
+
+static void print_delivered(const struct context *context, struct json_object *reply)
+{
+    uint64_t members = field_number(reply, "members");
+    char elapsed[TIME_TEXT_MAX];
+
+    if (context->json) {
+        print_json(context, reply);
+        return;
+    }
+    if (context->quiet || !context->terminal)
+        return;
+    time_format_span(field_number(reply, "elapsed_usec"), elapsed);
+    printf("%sdelivered to %llu member%s in %s%s\n", dim(context), (unsigned long long)members,
+           members == 1 ? "" : "s", elapsed, plain(context));
+}
+
+static int send_one(const struct context *context, const struct send_options *options,
+                    const char *text, size_t size)
+{
+    struct varlink_reply reply;
+    int result = check_text(text, size);
+
+    if (result == 0)
+        result = context_call(context, VARLINK_INTERFACE ".Send", parameters(options, text, size),
+                              &reply);
+    if (result != 0)
+        return result;
+    print_delivered(context, reply.parameters);
+    varlink_reply_done(&reply);
+    return EXIT_DONE;
+}
+
+/* ---- where the text comes from ---- */
+
+/* The words with a blank between them, to be freed. */
+static char *join_words(int count, char **words)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (int i = 0; i < count; i++)
+        fprintf(out, "%s%s", i ? " " : "", words[i]);
+    fclose(out);
+    return text;
+}
+
+static int send_input(const struct context *context, const struct send_options *options)
+{
+    _cleanup_free_ char *text = malloc(INPUT_BYTES_MAX + 1);
+    size_t size;
+
+    if (!text)
+        return complain(EXIT_FAILED, "out of memory");
+    size = fread(text, 1, INPUT_BYTES_MAX + 1, stdin);
+    if (ferror(stdin))
+        return complain(EXIT_FAILED, "standard input cannot be read: %s", strerror(errno));
+    if (size > INPUT_BYTES_MAX)
+        return complain(EXIT_FAILED, "standard input is longer than any message; send a part of "
+                                     "it, or a line at a time with --each-line");
+    if (size > 0 && text[size - 1] == '\n')
+        size--;
+    return send_one(context, options, text, size);
+}
+
+/* ---- a message a line ---- */
+
+struct pipeline {
+    struct client *client;
+    size_t in_flight;
+    unsigned long line, answered; /* numbers of lines */
+    int exit_code;                /* the first that is not 0 */
+};
+
+static int take_answer(const struct context *context, struct pipeline *pipeline)
+{
+    struct varlink_reply reply;
+    int result = client_reply(pipeline->client, &reply);
+
+    if (result < 0)
+        return context_unreachable(context, -ECONNRESET);
+    pipeline->in_flight--;
+    if (reply.error) {
+        result = context_error(context, &reply);
+        if (pipeline->exit_code == 0)
+            pipeline->exit_code = result;
+    } else if (context->json) {
+        print_json(context, reply.parameters);
+    }
+    varlink_reply_done(&reply);
+    return 0;
+}
+
+static int send_line(const struct context *context, const struct send_options *options,
+                     struct pipeline *pipeline, const char *line, size_t size)
+{
+    int result;
+
+    pipeline->line++;
+    if (size > 0 && line[size - 1] == '\n')
+        size--;
+    if (size == 0)
+        return 0;
+    if (check_text(line, size) != 0) {
+        pipeline->exit_code = EXIT_USAGE;
+        return complain(EXIT_USAGE, "line %lu was not sent; the lines before it were",
+                        pipeline->line);
+    }
+    if (pipeline->in_flight == PIPELINE_MAX) {
+        result = take_answer(context, pipeline);
+        if (result != 0)
+            return result;
+    }
+    if (client_call(pipeline->client, VARLINK_INTERFACE ".Send", parameters(options, line, size),
+                    false) < 0)
+        return context_unreachable(context, -ECONNRESET);
+    pipeline->in_flight++;
+    /* Answers that are there already are taken, so that neither side waits for the other. */
+    while (pipeline->in_flight > 0 && client_has_input(pipeline->client)) {
+        result = take_answer(context, pipeline);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static int send_lines(const struct context *context, const struct send_options *options)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    _cleanup_free_ char *line = NULL;
+    struct pipeline pipeline = {0};
+    size_t allocated = 0;
+    ssize_t size;
+    int result = context_connect(context, &client);
+
+    pipeline.client = client;
+    while (result == 0 && (size = getline(&line, &allocated, stdin)) >= 0)
+        result = send_line(context, options, &pipeline, line, (size_t)size);
+    while (pipeline.in_flight > 0 && (result == 0 || result == EXIT_USAGE)) {
+        int taken = take_answer(context, &pipeline);
+
+        if (taken != 0)
+            return taken;
+    }
+    return result ? result : pipeline.exit_code;
+}
+
+int verb_send(struct context *context, int argc, char **argv)
+{
+    _cleanup_free_ char *text = NULL;
+    struct send_options send;
+    bool words, dash;
+    int result = parse_options(argc, argv, &send);
+
+    if (result != 0)
+        return result;
+    words = optind < argc;
+    dash = words && optind + 1 == argc && strcmp(argv[optind], "-") == 0;
+    if (send.each_line)
+        return words && !dash ? verb_usage("send", "--each-line reads standard input, not words")
+                              : send_lines(context, &send);
+    if (dash || (!words && !isatty(STDIN_FILENO)))
+        return send_input(context, &send);
+    if (!words)
+        return verb_usage("send", "no text");
+    text = join_words(argc - optind, argv + optind);
+    if (!text)
+        return complain(EXIT_FAILED, "out of memory");
+    return send_one(context, &send, text, strlen(text));
+}

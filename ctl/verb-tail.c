@@ -1,0 +1,338 @@
+/* ringchatctl tail, ringchatctl history */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "output.h"
+#include "verbs.h"
+
+/* How soon a daemon that went away is looked for again. */
+#define RECONNECT_MSEC 200
+
+enum option_value { OPTION_AFTER = 256, OPTION_EVENTS };
+
+struct tail_options {
+    int64_t lines; /* -1: not given */
+    bool follow, events;
+    const char *after, *room;
+};
+
+struct follower {
+    const struct context *context;
+    struct tail_options options;
+    struct message_printer printer;
+    char *cursor; /* of what was shown last; NULL: nothing yet */
+};
+
+/* ---- Tail ---- */
+
+static int parse_tail_options(int argc, char **argv, struct tail_options *ret)
+{
+    static const struct option options[] = {
+        {"lines", required_argument, NULL, 'n'},
+        {"follow", no_argument, NULL, 'f'},
+        {"room", required_argument, NULL, 'r'},
+        {"after", required_argument, NULL, OPTION_AFTER},
+        {"events", no_argument, NULL, OPTION_EVENTS},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    *ret = (struct tail_options){.lines = -1};
+    while ((option = getopt_long(argc, argv, "n:fr:", options, NULL)) >= 0) {
+        switch (option) {
+        case 'n':
+            ret->lines = parse_count(optarg, 0);
+            if (ret->lines < 0)
+                return verb_usage("tail", "-n takes a number, not \"%s\"", optarg);
+            break;
+        case 'f':
+            ret->follow = true;
+            break;
+        case 'r':
+            ret->room = optarg;
+            break;
+        case OPTION_AFTER:
+            ret->after = optarg;
+            break;
+        case OPTION_EVENTS:
+            ret->events = true;
+            break;
+        default:
+            return verb_usage("tail", "unknown option");
+        }
+    }
+    if (optind < argc)
+        return verb_usage("tail", "no arguments are expected");
+    return 0;
+}
+
+static struct json_object *tail_parameters(const struct follower *follower)
+{
+    const struct tail_options *options = &follower->options;
+    const char *after = follower->cursor ? follower->cursor : options->after;
+    struct json_object *object = json_object_new_object();
+
+    if (after)
+        json_object_object_add(object, "after", json_object_new_string(after));
+    else if (options->lines >= 0)
+        json_object_object_add(object, "lines", json_object_new_int64(options->lines));
+    if (options->follow)
+        json_object_object_add(object, "follow", json_object_new_boolean(true));
+    if (options->room)
+        json_object_object_add(object, "room", json_object_new_string(options->room));
+    if (options->events)
+        json_object_object_add(object, "events", json_object_new_boolean(true));
+    return object;
+}
+
+/* The message with what is this tail's own behind its fields. */
+static void print_json_message(const struct context *context, struct json_object *reply,
+                               struct json_object *message)
+{
+    json_object_object_add(message, "late", json_object_new_boolean(field_flag(reply, "late")));
+    json_object_object_add(message, "cursor", json_object_new_string(field_text(reply, "cursor")));
+    print_json(context, message);
+}
+
+static void show(struct follower *follower, struct json_object *reply)
+{
+    const struct context *context = follower->context;
+    struct json_object *message = field(reply, "message"), *event = field(reply, "event");
+    const char *cursor = field_text(reply, "cursor");
+
+    if (*cursor) {
+        free(follower->cursor);
+        follower->cursor = strdup(cursor);
+    }
+    if (message && context->json)
+        print_json_message(context, reply, message);
+    else if (message)
+        print_message(context, &follower->printer, message, field_flag(reply, "late"));
+    else if (event && context->json)
+        print_json(context, event);
+    else if (event)
+        print_event(context, &follower->printer, event);
+}
+
+/* Shows what comes over one connection. 0: the tail is at its end; -ECONNRESET: the daemon went
+ * away; above 0: an exit code after a message. */
+static int show_all(struct follower *follower, struct client *client)
+{
+    struct varlink_reply reply;
+    bool continues = true;
+    int result = client_call(client, VARLINK_INTERFACE ".Tail", tail_parameters(follower), true);
+
+    while (result == 0 && continues) {
+        result = client_reply(client, &reply);
+        if (result < 0)
+            break;
+        continues = reply.continues;
+        if (reply.error)
+            result = context_error(follower->context, &reply);
+        else
+            show(follower, reply.parameters);
+        varlink_reply_done(&reply);
+        if (ferror(stdout))
+            return EXIT_FAILED;
+    }
+    return result < 0 ? -ECONNRESET : result;
+}
+
+static void wait_a_moment(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = RECONNECT_MSEC * 1000000L}, NULL);
+}
+
+/* -f: waits for a daemon that is down, and goes on behind what was shown. */
+static int follow(struct follower *follower)
+{
+    bool told = false;
+
+    for (;;) {
+        _cleanup_(client_freep) struct client *client = NULL;
+        int result = context_try_connect(follower->context, &client);
+
+        if (result == -EACCES || result == -EPERM || result == -ENAMETOOLONG)
+            return context_unreachable(follower->context, result);
+        if (result == 0) {
+            told = false;
+            result = show_all(follower, client);
+            if (result != -ECONNRESET)
+                return result;
+        }
+        if (!told && !follower->context->quiet)
+            fputs("ringchatctl: ringchatd is not running; waiting for it\n", stderr);
+        told = true;
+        wait_a_moment();
+    }
+}
+
+static int show_once(struct follower *follower)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    const struct context *context = follower->context;
+    int result = context_connect(context, &client);
+
+    if (result == 0)
+        result = show_all(follower, client);
+    if (result < 0)
+        return context_unreachable(context, result);
+    if (result == 0 && context->terminal && !context->quiet && !context->json)
+        fprintf(stderr, "%s(-f follows)%s\n", context->colour_stderr ? "\033[2m" : "",
+                context->colour_stderr ? "\033[0m" : "");
+    return result;
+}
+
+int verb_tail(struct context *context, int argc, char **argv)
+{
+    struct follower follower = {.context = context};
+    int result = parse_tail_options(argc, argv, &follower.options);
+
+    if (result == 0)
+        result = follower.options.follow ? follow(&follower) : show_once(&follower);
+    free(follower.cursor);
+    return result;
+}
+
+/* ---- History ---- */
+
+static int parse_history_options(int argc, char **argv, struct tail_options *ret)
+{
+    static const struct option options[] = {
+        {"lines", required_argument, NULL, 'n'},
+        {"room", required_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    *ret = (struct tail_options){.lines = -1};
+    while ((option = getopt_long(argc, argv, "n:r:", options, NULL)) >= 0) {
+        switch (option) {
+        case 'n':
+            ret->lines = parse_count(optarg, 0);
+            if (ret->lines < 0)
+                return verb_usage("history", "-n takes a number, not \"%s\"", optarg);
+            break;
+        case 'r':
+            ret->room = optarg;
+            break;
+        default:
+            return verb_usage("history", "unknown option");
+        }
+    }
+    if (optind < argc)
+        return verb_usage("history", "no arguments are expected");
+    return 0;
+}
+
+/* Sends what is printed from now on through a pager. Its process id, or -1: there is none. */
+static pid_t start_pager(const struct context *context)
+{
+    const char *pager = getenv("PAGER");
+    int ends[2];
+    pid_t child;
+
+    if (!context->terminal || context->no_pager || context->json)
+        return -1;
+    if (!pager || !*pager)
+        pager = "less";
+    if (pipe(ends) < 0)
+        return -1;
+    child = fork();
+    if (child == 0) {
+        dup2(ends[0], STDIN_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        /* As systemd's tools have it: quit if one screen, colours pass, long lines are cut. */
+        setenv("LESS", "FRSXMK", 0);
+        execlp("sh", "sh", "-c", pager, NULL);
+        _exit(127);
+    }
+    if (child > 0)
+        dup2(ends[1], STDOUT_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    return child;
+}
+
+static void end_pager(pid_t child)
+{
+    if (child < 0)
+        return;
+    fflush(stdout);
+    close(STDOUT_FILENO);
+    waitpid(child, NULL, 0);
+}
+
+static void show_messages(const struct context *context, struct message_printer *printer,
+                          struct json_object *messages)
+{
+    size_t count = json_object_array_length(messages);
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *message = json_object_array_get_idx(messages, i);
+
+        if (context->json)
+            print_json(context, message);
+        else
+            print_message(context, printer, message, false);
+    }
+}
+
+static int show_history(const struct context *context, struct client *client)
+{
+    struct message_printer printer = {0};
+    struct varlink_reply reply;
+    bool continues = true;
+    int result = 0;
+
+    while (result == 0 && continues) {
+        result = client_reply(client, &reply);
+        if (result < 0)
+            return context_unreachable(context, -ECONNRESET);
+        continues = reply.continues;
+        if (reply.error)
+            result = context_error(context, &reply);
+        else
+            show_messages(context, &printer, field(reply.parameters, "messages"));
+        varlink_reply_done(&reply);
+        if (ferror(stdout))
+            return EXIT_DONE;
+    }
+    return result;
+}
+
+int verb_history(struct context *context, int argc, char **argv)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct json_object *parameters = json_object_new_object();
+    struct tail_options options;
+    pid_t pager;
+    int result = parse_history_options(argc, argv, &options);
+
+    if (result == 0)
+        result = context_connect(context, &client);
+    if (result != 0) {
+        json_object_put(parameters);
+        return result;
+    }
+    if (options.lines >= 0)
+        json_object_object_add(parameters, "lines", json_object_new_int64(options.lines));
+    if (options.room)
+        json_object_object_add(parameters, "room", json_object_new_string(options.room));
+    if (client_call(client, VARLINK_INTERFACE ".History", parameters, true) < 0)
+        return context_unreachable(context, -ECONNRESET);
+    pager = start_pager(context);
+    result = show_history(context, client);
+    end_pager(pager);
+    return result;
+}

@@ -1,0 +1,143 @@
+#include "verbs.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* A typed verb this many edits away from one is taken for a slip. */
+#define SLIPS_MAX 2
+
+/* Names longer than this are no slips of verbs. */
+#define NAME_MAX_LENGTH 32
+
+static const struct verb verbs[] = {
+    {"send", "[-r ROOM] [-t SEC] [--id UUID] [--notice] [--each-line] [TEXT...|-]",
+     "send a message; returns when it is on every member's disk", verb_send},
+    {"tail", "[-n N] [-f] [--after CURSOR] [-r ROOM] [--events]",
+     "show the last messages, and with -f what comes", verb_tail},
+    {"history", "[-n N] [-r ROOM]", "show the stored history in its agreed order", verb_history},
+    {"members", "[--refresh]", "show who is in the ring, in ring order", verb_members},
+    {"status", "", "show how this daemon is (also without a verb)", verb_status},
+    {"wait", "[--members N] [--leader NAME] [--timeout SEC]", "wait until the ring is so",
+     verb_wait},
+    {"leave", "", "leave the ring in good order; the daemon stays up", verb_leave},
+    {"join", "", "come back after leave", verb_join},
+    {"log", "[debug|heartbeat|normal|TOPIC...]", "show or set what goes to the journal", verb_log},
+    {"help", "", "show this", verb_help},
+};
+
+const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+/* Levenshtein's distance, with one row of the matrix kept. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_MAX_LENGTH + 1], size = strlen(b);
+
+    for (size_t k = 0; k <= size; k++)
+        row[k] = k;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i + 1;
+        for (size_t k = 0; k < size; k++) {
+            size_t replaced = diagonal + (a[i] != b[k]);
+
+            diagonal = row[k + 1];
+            row[k + 1] = MIN(replaced, MIN(row[k], row[k + 1]) + 1);
+        }
+    }
+    return row[size];
+}
+
+const struct verb *verb_nearest(const char *typed)
+{
+    const struct verb *nearest = NULL;
+    size_t least = SLIPS_MAX + 1;
+
+    if (strlen(typed) > NAME_MAX_LENGTH)
+        return NULL;
+    for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+        size_t slips = distance(verbs[i].name, typed);
+
+        if (slips < least) {
+            least = slips;
+            nearest = &verbs[i];
+        }
+    }
+    return nearest;
+}
+
+void verbs_print_help(void)
+{
+    puts("ringchatctl [OPTIONS] VERB\n\nVerbs:");
+    for (size_t i = 0; i < ELEMENTS(verbs); i++)
+        printf("  %s%s%s\n      %s\n", verbs[i].name, *verbs[i].arguments ? " " : "",
+               verbs[i].arguments, verbs[i].help);
+    puts("\nOptions:\n"
+         "  --socket PATH             the daemon's control socket\n"
+         "  --instance NAME           the ring NAME of this host\n"
+         "  --json[=short|pretty], -j JSON instead of text\n"
+         "  --no-legend               no headings, no date lines\n"
+         "  --no-pager                print long output as it is\n"
+         "  --color=auto|always|never\n"
+         "  -q, --quiet               say nothing where nothing went wrong\n"
+         "  --help, --version\n\n"
+         "See ringchatctl(1).");
+}
+
+void verbs_print_names(void)
+{
+    for (size_t i = 0; i < ELEMENTS(verbs); i++)
+        puts(verbs[i].name);
+}
+
+int verb_usage(const char *name, const char *format, ...)
+{
+    const struct verb *verb = verb_find(name);
+    va_list arguments;
+
+    va_start(arguments, format);
+    fprintf(stderr, "ringchatctl %s: ", name);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; usage: ringchatctl %s %s\n", verb->name, verb->arguments);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int verb_help(struct context *context, int argc, char **argv)
+{
+    (void)context, (void)argc, (void)argv;
+    verbs_print_help();
+    return EXIT_DONE;
+}
+
+int64_t parse_count(const char *text, int64_t least)
+{
+    char *end;
+    long long count = strtoll(text, &end, 10);
+
+    return *text >= '0' && *text <= '9' && *end == '\0' && count >= least && count < INT32_MAX
+               ? count
+               : -1;
+}
+
+int64_t parse_seconds(const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (((*text < '0' || *text > '9') && *text != '.') || *end != '\0' || !(seconds >= 0) ||
+        seconds > 1e9)
+        return -1;
+    return (int64_t)(seconds * (double)USEC_PER_SEC);
+}
