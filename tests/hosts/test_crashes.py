@@ -53,7 +53,8 @@ def test_after_a_kill_the_rest_goes_on_and_nothing_acknowledged_is_lost(lab, cho
     await_ring(hosts)
     await_everything(hosts, "all are back")
     await_same_history(hosts, rest[0])
-    texts = [message["text"] for message in victims[0].messages()]
+    # A host greets the ring each time it joins, so only chat has to be unique.
+    texts = [message["text"] for message in victims[0].messages() if message["kind"] == "chat"]
     assert acknowledged <= set(texts)
     assert len(texts) == len(set(texts))
 

@@ -1,0 +1,54 @@
+/* G4, convergence: at rest all histories are the same, every node has the same members and leader,
+ * and nothing waits for anything (G8). */
+
+#include "sim.h"
+
+static void check_views(struct sim *sim)
+{
+    const struct ring_view *first = ring_get_view(sim->nodes[0].ring);
+
+    for (size_t i = 1; i < sim->nodes_count; i++) {
+        const struct ring_view *view = ring_get_view(sim->nodes[i].ring);
+
+        for (size_t k = 0; k < first->count; k++) {
+            if (!ring_id_equal(&view->members[k].id, &first->members[k].id) ||
+                view->leader != first->leader)
+                sim_fail(sim, "convergence", "nodes 0 and %zu have other members or leaders", i);
+        }
+    }
+}
+
+static void check_histories(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->messages_count; i++) {
+        size_t holders = 0;
+
+        for (size_t k = 0; k < sim->nodes_count; k++)
+            holders += sim->nodes[k].seen[i];
+        if (holders != 0 && holders != sim->nodes_count)
+            sim_fail(sim, "convergence", "message %zu is in %zu of %zu histories", i, holders,
+                     sim->nodes_count);
+    }
+}
+
+static void check_rest(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        struct ring_status status;
+
+        ring_get_status(sim->nodes[i].ring, &status);
+        if (status.queued || status.unstable || status.undelivered)
+            sim_fail(sim, "convergence",
+                     "node %zu at rest has %zu messages queued, %zu unstable, %zu undelivered", i,
+                     status.queued, status.unstable, status.undelivered);
+    }
+}
+
+static void ended(struct sim *sim)
+{
+    check_views(sim);
+    check_histories(sim);
+    check_rest(sim);
+}
+
+const struct checker check_convergence = {.name = "convergence", .ended = ended};

@@ -1,0 +1,58 @@
+/* G2, no acknowledged loss: when a send returns success, the message is on disk at every member of
+ * the view, and in the end it is in every history. What was accepted is on this disk. Nothing is
+ * shown that a crash could take back. */
+
+#include "sim.h"
+
+static void check_members(struct sim *sim, const struct node *node, int number)
+{
+    const struct ring_view *view = ring_get_view(node->ring);
+
+    for (size_t i = 0; i < view->count; i++) {
+        int member = view->members[i].id.bytes[0] - 1;
+
+        if (!disk_has(&sim->nodes[member].disk, number))
+            sim_fail(sim, "durability", "node %d acknowledges message %d, node %d has it not",
+                     node->number, number, member);
+    }
+}
+
+static void answered(struct sim *sim, const struct node *node, int number, enum ring_reply reply)
+{
+    if (reply == RING_DONE) {
+        check_members(sim, node, number);
+        sim->messages[number].acknowledged = true;
+        sim->acknowledgements++;
+    }
+    if (reply == RING_ACCEPTED) {
+        if (!disk_has(&node->disk, number) && !disk_has_in_outbox(&node->disk, number))
+            sim_fail(sim, "durability", "node %d accepts message %d and does not have it",
+                     node->number, number);
+        sim->messages[number].accepted = true;
+    }
+}
+
+static void delivered(struct sim *sim, struct node *node, const struct message *message, int number,
+                      bool late)
+{
+    (void)message, (void)late;
+    if (!disk_has(&node->disk, number))
+        sim_fail(sim, "durability", "node %d delivers message %d and does not have it on disk",
+                 node->number, number);
+}
+
+static void ended(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->messages_count; i++) {
+        if (!sim->messages[i].acknowledged && !sim->messages[i].accepted)
+            continue;
+        for (size_t k = 0; k < sim->nodes_count; k++) {
+            if (!sim->nodes[k].seen[i])
+                sim_fail(sim, "durability", "message %zu, %s, is lost at node %zu", i,
+                         sim->messages[i].acknowledged ? "acknowledged" : "accepted", k);
+        }
+    }
+}
+
+const struct checker check_durability = {
+    .name = "durability", .answered = answered, .delivered = delivered, .ended = ended};

@@ -1,0 +1,69 @@
+/* All checkers, one after the other. */
+
+#include "common/check.h"
+#include "common/util.h"
+#include "sim.h"
+
+static const struct checker *const checkers[] = {
+    &check_outputs, &check_integrity,  &check_order,
+    &check_once,    &check_durability, &check_convergence,
+};
+
+void checkers_stepped(struct sim *sim, const struct node *node)
+{
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->stepped)
+            checkers[i]->stepped(sim, node);
+    }
+}
+
+void checkers_output(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->output)
+            checkers[i]->output(sim, node, output);
+    }
+}
+
+void checkers_delivered(struct sim *sim, struct node *node, const struct packet *packet, bool late)
+{
+    int number = message_number(packet);
+    struct message message;
+
+    check(message_unpack(packet, &message) == 0);
+    sim_trace(sim, "%d: delivers message %d, hlc %llx%s", node->number, number,
+              (unsigned long long)message.key.hlc, late ? ", late" : "");
+    sim->late += late;
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->delivered)
+            checkers[i]->delivered(sim, node, &message, number, late);
+    }
+}
+
+void checkers_answered(struct sim *sim, const struct node *node, int number, enum ring_reply reply)
+{
+    sim_trace(sim, "%d: message %d %s", node->number, number,
+              reply == RING_DONE       ? "acknowledged"
+              : reply == RING_ACCEPTED ? "accepted"
+                                       : "not sent");
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->answered)
+            checkers[i]->answered(sim, node, number, reply);
+    }
+}
+
+void checkers_started(struct sim *sim, struct node *node)
+{
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->started)
+            checkers[i]->started(sim, node);
+    }
+}
+
+void checkers_ended(struct sim *sim)
+{
+    for (size_t i = 0; i < ELEMENTS(checkers) && !sim->failed; i++) {
+        if (checkers[i]->ended)
+            checkers[i]->ended(sim);
+    }
+}

@@ -1,0 +1,366 @@
+/* A node: the real core, with a simulated shell around it. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "sim.h"
+
+/* The wall clock at the begin of the world: 2025-11-23. */
+#define WALL_USEC (1763900000ULL * 1000000)
+
+#define TEXT_SIZE_MAX 2000
+
+int message_number(const struct packet *packet)
+{
+    struct message message;
+    int number;
+
+    if (message_unpack(packet, &message) < 0)
+        return -1;
+    memcpy(&number, message.id.bytes, sizeof(number));
+    return number;
+}
+
+/* ---- outputs ---- */
+
+static void trace_event(struct sim *sim, const struct node *node, const struct ring_event *event)
+{
+    static const char *const names[] = {
+#define EVENT(name, topic, priority, text) [RING_EVENT_##name] = #name,
+#include "daemon/ring/event.def"
+#undef EVENT
+    };
+
+    sim_trace(sim, "%d: %s %s epoch %llu, %llu, %llu%s%s", node->number, names[event->type],
+              event->peer_name, (unsigned long long)event->epoch, (unsigned long long)event->number,
+              (unsigned long long)event->other, event->reason ? ": " : "",
+              event->reason ? event->reason : "");
+}
+
+static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    switch (output->type) {
+    case RING_DIAL:
+        network_dial(sim, node, output);
+        return;
+    case RING_HANGUP:
+        network_hang_up(sim, node, output->hangup.link);
+        return;
+    case RING_SEND:
+        network_send(sim, node, output);
+        return;
+    case RING_SEND_DATAGRAM:
+        network_datagram(sim, node, output);
+        return;
+    case RING_STORE:
+    case RING_FETCH:
+        disk_submit(sim, node, output);
+        return;
+    case RING_DELIVER:
+        checkers_delivered(sim, node, output->deliver.packet, output->deliver.late);
+        return;
+    case RING_REPLY:
+        checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
+        return;
+    case RING_EVENT:
+        trace_event(sim, node, &output->event);
+        return;
+    }
+    check_unreachable();
+}
+
+static void apply_all(struct sim *sim, struct node *node)
+{
+    unsigned life = node->life;
+
+    for (size_t i = 0; i < sim->outbox.count && node->life == life && !sim->failed; i++) {
+        checkers_output(sim, node, &sim->outbox.outputs[i]);
+        apply(sim, node, &sim->outbox.outputs[i]);
+        /* A process may die between any two of its actions. */
+        if (node->crash_after >= 0 && node->crash_after-- == 0)
+            node_crash(sim, node, false);
+    }
+    ring_outbox_clear(&sim->outbox);
+}
+
+static void arm_timer(struct sim *sim, struct node *node)
+{
+    uint64_t deadline = ring_deadline(node->ring);
+
+    node->timer = deadline;
+    if (deadline == UINT64_MAX)
+        return;
+    sim_push(sim, sim_event(sim, node->number, deadline > sim->now ? deadline - sim->now : 0,
+                            EVENT_TIMER));
+}
+
+static void step(struct sim *sim, struct node *node, struct ring_input *in)
+{
+    int result;
+
+    in->now = sim->now;
+    in->wall = WALL_USEC + sim->now + (uint64_t)node->clock_skew;
+    result = ring_step(node->ring, in, &sim->outbox);
+    if (result == -ENOMEM || (result == -EBADMSG && in->type != RING_DATAGRAM))
+        sim_fail(sim, "outputs", "node %d refuses an input of type %d: %d", node->number, in->type,
+                 result);
+    checkers_stepped(sim, node);
+    apply_all(sim, node);
+    if (node->ring)
+        arm_timer(sim, node);
+}
+
+/* ---- inputs ---- */
+
+static void give(struct sim *sim, struct node *node, struct event *event)
+{
+    struct ring_input *in = &event->input;
+
+    if (event->kind == EVENT_TIMER) {
+        if (node->timer <= sim->now) {
+            in->type = RING_TIMER;
+            step(sim, node, in);
+        }
+        return;
+    }
+    if (!network_arrives(sim, event))
+        return;
+    if (in->type == RING_FRAME)
+        in->frame.packet = event->packet;
+    if (in->type == RING_DATAGRAM) {
+        in->datagram.data = event->packet->data;
+        in->datagram.size = event->packet->size;
+    }
+    if (in->type == RING_FETCHED)
+        in->fetched.packets = event->packets;
+    step(sim, node, in);
+}
+
+static void keep(struct node *node, struct event *event)
+{
+    if (node->inbox_count == node->inbox_allocated) {
+        node->inbox_allocated = node->inbox_count ? 2 * node->inbox_count : 64;
+        node->inbox = realloc(node->inbox, node->inbox_allocated * sizeof(*node->inbox));
+        check(node->inbox != NULL);
+    }
+    node->inbox[node->inbox_count++] = event;
+}
+
+void node_take(struct sim *sim, struct event *event)
+{
+    struct node *node = &sim->nodes[event->node];
+
+    if (event->life != node->life || !node->running) {
+        event_free(event);
+        return;
+    }
+    if (event->kind == EVENT_COMMIT) {
+        disk_commit(sim, node, event->count);
+        event->count = 0;
+        event_free(event);
+        return;
+    }
+    if (node->paused) {
+        keep(node, event);
+        return;
+    }
+    give(sim, node, event);
+    event_free(event);
+}
+
+void node_pause(struct sim *sim, struct node *node)
+{
+    if (!node->running || node->paused)
+        return;
+    sim_trace(sim, "%d: stopped", node->number);
+    node->paused = true;
+}
+
+void node_resume(struct sim *sim, struct node *node)
+{
+    struct event **inbox = node->inbox;
+    size_t count = node->inbox_count;
+    unsigned life = node->life;
+
+    if (!node->paused)
+        return;
+    sim_trace(sim, "%d: goes on", node->number);
+    node->paused = false;
+    node->inbox = NULL;
+    node->inbox_count = node->inbox_allocated = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (node->life == life && !sim->failed)
+            give(sim, node, inbox[i]);
+        event_free(inbox[i]);
+    }
+    free(inbox);
+}
+
+void node_send_message(struct sim *sim, struct node *node)
+{
+    static const char text[TEXT_SIZE_MAX] = "text";
+    int number = (int)sim->messages_count;
+    struct ring_input in = {.type = RING_COMMAND};
+    struct message message = {.id = {{0}}, .user = {"user", 4}, .room = {"main", 4}};
+
+    if (!node->running || node->paused || sim->messages_count == MESSAGES_MAX)
+        return;
+    message.text =
+        (struct bytes){text, 1 + sim_below(sim, sim_chance(sim, 10) ? TEXT_SIZE_MAX - 1 : 40)};
+    sim->messages[sim->messages_count++] =
+        (struct sent){.sender = node->number, .size = message.text.size};
+    memcpy(message.id.bytes, &number, sizeof(number));
+    message.id.bytes[15] = 1;
+    in.command.command = RING_SEND_MESSAGE;
+    in.command.ticket = (ring_ticket)number + 1;
+    in.command.message = &message;
+    sim_trace(sim, "%d: sends message %d", node->number, number);
+    step(sim, node, &in);
+}
+
+/* ---- starting and dying ---- */
+
+/* What the store would tell: ascending intervals for each origin. */
+struct contents {
+    size_t held_count;
+    struct ring_held held[NODES_MAX];
+    struct ring_interval *intervals;
+    struct message_key top;
+};
+
+static void read_origin(const struct disk *disk, const struct ring_id *origin,
+                        struct contents *contents, size_t *used)
+{
+    struct packet **found = calloc(disk->count + 1, sizeof(struct packet *));
+    struct ring_interval *first = contents->intervals + *used;
+    size_t count = 0, intervals = 0;
+
+    check(found != NULL);
+    for (size_t i = 0; i < disk->count; i++) {
+        struct message message;
+
+        check(message_unpack(disk->messages[i], &message) == 0);
+        if (!ring_id_equal(&message.key.origin, origin))
+            continue;
+        found[count++] = disk->messages[i];
+        if (message_key_compare(&message.key, &contents->top) > 0)
+            contents->top = message.key;
+    }
+    /* Few messages: a selection of the next higher one will do. */
+    for (uint64_t last = 0; count > 0;) {
+        uint64_t next = UINT64_MAX;
+
+        for (size_t i = 0; i < count; i++) {
+            struct message message;
+
+            check(message_unpack(found[i], &message) == 0);
+            if (message.key.seq > last && message.key.seq < next)
+                next = message.key.seq;
+        }
+        if (next == UINT64_MAX)
+            break;
+        if (intervals > 0 && first[intervals - 1].to + 1 == next)
+            first[intervals - 1].to = next;
+        else
+            first[intervals++] = (struct ring_interval){next, next};
+        last = next;
+    }
+    free(found);
+    *used += intervals;
+    if (intervals > 0)
+        contents->held[contents->held_count++] =
+            (struct ring_held){.origin = *origin, .count = intervals, .intervals = first};
+}
+
+static struct ring_id node_id(size_t number)
+{
+    return (struct ring_id){{(uint8_t)(number + 1)}};
+}
+
+static void read_disk(const struct sim *sim, const struct disk *disk, struct contents *ret)
+{
+    size_t used = 0;
+
+    *ret = (struct contents){.intervals = calloc(disk->count + 1, sizeof(struct ring_interval))};
+    check(ret->intervals != NULL);
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        struct ring_id id = node_id(i);
+
+        read_origin(disk, &id, ret, &used);
+    }
+}
+
+void node_start(struct sim *sim, struct node *node)
+{
+    struct ring_input in = {.type = RING_START};
+    struct contents contents;
+    struct ring_config config = {.id = node_id((size_t)node->number),
+                                 .instance = sim_random(sim),
+                                 .ring = {"sim", 3},
+                                 .addresses = {.count = 1},
+                                 .heartbeat_interval = 500000,
+                                 .heartbeat_timeout = 2000000,
+                                 .link_timeout = 1000000,
+                                 .entropy = sim_random(sim),
+                                 .networked = true};
+    char name[16];
+
+    snprintf(name, sizeof(name), "node%d", node->number);
+    config.name = (struct bytes){name, strlen(name)};
+    config.addresses.list[0] = network_address(node->number);
+    node->life++;
+    node->running = node->host_up = true;
+    node->paused = false;
+    node->crash_after = -1;
+    node->last_ticket = node->last_fetch = node->last_link = 0;
+    node->ring = ring_new();
+    check(node->ring != NULL);
+    checkers_started(sim, node);
+    read_disk(sim, &node->disk, &contents);
+    in.start.config = &config;
+    in.start.state = node->disk.state;
+    in.start.top = contents.top;
+    in.start.held_count = contents.held_count;
+    in.start.held = contents.held;
+    in.start.outbox_count = node->disk.outbox_count;
+    in.start.outbox = node->disk.outbox;
+    sim_trace(sim, "%d: starts with %zu messages, %zu in the outbox", node->number,
+              node->disk.count, node->disk.outbox_count);
+    step(sim, node, &in);
+    free(contents.intervals);
+}
+
+void node_crash(struct sim *sim, struct node *node, bool power)
+{
+    struct ring_status status;
+
+    if (!node->running)
+        return;
+    sim_trace(sim, "%d: %s", node->number, power ? "loses its power" : "is killed");
+    ring_get_status(node->ring, &status);
+    sim->formations += status.formations;
+    node->running = false;
+    node->host_up = !power;
+    if (!power)
+        network_process_gone(sim, node);
+    node->life++;
+    node->crash_after = -1;
+    disk_lose_requests(node);
+    for (size_t i = 0; i < node->inbox_count; i++)
+        event_free(node->inbox[i]);
+    node->inbox_count = 0;
+    node->paused = false;
+    ring_free(node->ring);
+    node->ring = NULL;
+}
+
+void node_free(struct sim *sim, struct node *node)
+{
+    node_crash(sim, node, true);
+    disk_free(&node->disk);
+    free(node->requests);
+    free(node->inbox);
+}

@@ -1,0 +1,175 @@
+/* One seed: a ring forms, is used and hurt, is healed, and is looked at. */
+
+#include "sim.h"
+
+#define SECOND 1000000ULL
+
+/* After healing, one ring within this (guarantee G4), and at rest soon after. */
+#define HEAL_MAX (15 * SECOND)
+#define REST (3 * SECOND)
+
+/* A stable split gets this long to form its rings. */
+#define SPLIT_TIME (20 * SECOND)
+
+/* More formations than this after healing would not end. */
+#define FORMATIONS_PER_NODE_MAX 60
+
+bool run_is_one_ring(const struct sim *sim)
+{
+    const struct ring_view *first = NULL;
+
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        const struct node *node = &sim->nodes[i];
+        const struct ring_view *view;
+        struct ring_status status;
+
+        if (!node->running || node->paused)
+            return false;
+        ring_get_status(node->ring, &status);
+        view = ring_get_view(node->ring);
+        first = first ? first : view;
+        if (status.phase != RING_LIVE || view->count != sim->nodes_count ||
+            view->formation.tag != first->formation.tag)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t count_formations(const struct sim *sim)
+{
+    uint64_t count = sim->formations;
+
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        struct ring_status status;
+
+        if (!sim->nodes[i].running)
+            continue;
+        ring_get_status(sim->nodes[i].ring, &status);
+        count += status.formations;
+    }
+    return count;
+}
+
+static struct node *any_node(struct sim *sim)
+{
+    return &sim->nodes[sim_below(sim, sim->nodes_count)];
+}
+
+/* Messages from random nodes at about `rate` a second. */
+static void chat(struct sim *sim, uint64_t until, uint64_t rate)
+{
+    while (sim->now < until && !sim->failed) {
+        uint64_t next = sim->now + SECOND / rate / 2 + sim_below(sim, SECOND / rate);
+
+        sim_run(sim, next < until ? next : until);
+        if (!sim->failed)
+            node_send_message(sim, any_node(sim));
+    }
+}
+
+static void hurt(struct sim *sim)
+{
+    static const uint64_t pauses[] = {300, 1000, 3000, 10000, 50000, 300000, 1000000, 2500000};
+    static const uint64_t rates[] = {2, 20, 80};
+    uint64_t faults = 1 + sim_below(sim, 8), rate = rates[sim_below(sim, 3)];
+
+    for (uint64_t i = 0; i < faults && !sim->failed; i++) {
+        uint64_t pause = pauses[sim_below(sim, 8)];
+
+        chat(sim, sim->now + pause / 2 + sim_below(sim, pause), rate);
+        if (!sim->failed)
+            fault_random(sim);
+    }
+    if (!sim->failed)
+        sim_run(sim, sim->now + 10000 + sim_below(sim, 3 * SECOND));
+}
+
+/* Each part of a stable split goes on by itself (G7): what is sent in it is acknowledged in it. */
+static void split(struct sim *sim)
+{
+    size_t before;
+
+    fault_heal_all(sim);
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        for (size_t k = 0; k < sim->nodes_count; k++)
+            sim->cut[i][k] = i % 2 != k % 2;
+    }
+    sim_trace(sim, "a stable split: odd and even nodes");
+    if (!sim->failed)
+        sim_run(sim, sim->now + SPLIT_TIME);
+    before = sim->messages_count;
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++)
+        node_send_message(sim, &sim->nodes[i]);
+    if (!sim->failed)
+        sim_run(sim, sim->now + REST);
+    for (size_t i = before; i < sim->messages_count && !sim->failed; i++) {
+        if (!sim->messages[i].acknowledged)
+            sim_fail(sim, "availability", "message %zu is not acknowledged in a stable split", i);
+    }
+}
+
+static void heal(struct sim *sim)
+{
+    uint64_t begin = sim->now, formations = count_formations(sim);
+
+    sim_trace(sim, "=== everything is healed");
+    fault_heal_all(sim);
+    while (!sim->failed && !run_is_one_ring(sim) && sim->now < begin + HEAL_MAX) {
+        sim_run(sim, sim->now + 20000);
+        if (!sim->failed && sim_chance(sim, 10))
+            node_send_message(sim, any_node(sim));
+    }
+    if (sim->failed)
+        return;
+    if (!run_is_one_ring(sim)) {
+        sim_fail(sim, "convergence", "no one ring %llu s after healing", HEAL_MAX / SECOND);
+        return;
+    }
+    sim->heal_usec = sim->now - begin;
+    sim_run(sim, sim->now + REST);
+    sim->formations_after_heal = count_formations(sim) - formations;
+    if (sim->formations_after_heal > FORMATIONS_PER_NODE_MAX * sim->nodes_count)
+        sim_fail(sim, "convergence", "%llu formations after healing",
+                 (unsigned long long)sim->formations_after_heal);
+}
+
+/* What is sent now comes everywhere, unmarked and soon. */
+static void probe(struct sim *sim)
+{
+    size_t before = sim->messages_count;
+
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++)
+        node_send_message(sim, &sim->nodes[i]);
+    if (!sim->failed)
+        sim_run(sim, sim->now + 2 * SECOND);
+    if (!sim->failed && !run_is_one_ring(sim))
+        sim_fail(sim, "convergence", "the ring fell apart without a fault");
+    for (size_t i = before; i < sim->messages_count && !sim->failed; i++) {
+        for (size_t k = 0; k < sim->nodes_count; k++) {
+            if (!sim->nodes[k].seen[i])
+                sim_fail(sim, "convergence", "message %zu is not delivered at node %zu", i, k);
+        }
+    }
+}
+
+void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
+{
+    sim_begin(sim, seed, nodes);
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
+        node_start(sim, &sim->nodes[i]);
+        /* Together, or one by one. */
+        if (sim_chance(sim, 20))
+            sim_run(sim, sim->now + sim_below(sim, SECOND));
+    }
+    if (sim_chance(sim, 70))
+        sim_run(sim, sim->now + 3 * SECOND);
+    hurt(sim);
+    if (!sim->failed && sim_chance(sim, 20))
+        split(sim);
+    if (!sim->failed)
+        heal(sim);
+    if (!sim->failed)
+        probe(sim);
+    if (!sim->failed)
+        checkers_ended(sim);
+}
