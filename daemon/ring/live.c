@@ -232,7 +232,34 @@ static void send_one(struct ring *ring, struct held_message *queued)
     ring->self->last = message.key.seq;
     ring->counters.sent_messages++;
     message_write(ring, held);
+    /* What has an outbox row leaves only when the keyed message has taken its place on this disk: after
+     * a crash the row would go out again under another key. Nothing overtakes it. */
+    if (held->from_outbox || ring->waiting_count > 0) {
+        held->waits = true;
+        ring->waiting_count++;
+        return;
+    }
     link_send(ring, ring->successor, packet_ref(packet));
+}
+
+/* Sends what had to wait for this disk. Before any SEAL is let pass: a message that came after the key
+ * was given is written behind this one, so its SEAL comes behind this DATA. */
+static void send_waiting(struct ring *ring)
+{
+    if (ring->waiting_count == 0)
+        return;
+    list_for_each(at, &ring->self->messages)
+    {
+        struct held_message *held = list_entry(at, struct held_message, list);
+
+        if (!held->waits)
+            continue;
+        if (held->from_outbox && !is_stored(ring, held->stored))
+            return;
+        held->waits = false;
+        ring->waiting_count--;
+        link_send(ring, ring->successor, packet_ref(held->packet));
+    }
 }
 
 /* Whether the run is on disk. */
@@ -370,6 +397,7 @@ void live_stored(struct ring *ring)
     }
     if (ring->phase != RING_LIVE)
         return;
+    send_waiting(ring);
     for (size_t i = 0; i < ring->view.count; i++) {
         struct origin *origin = origin_find(ring, &ring->members[i].id);
 
@@ -460,6 +488,7 @@ void live_reset(struct ring *ring)
 {
     ring->seal_in_flight = 0;
     ring->window_count = ring->window_bytes = 0;
+    ring->waiting_count = 0;
     for (size_t i = 0; i < ring->origins_count; i++) {
         packet_unref(ring->origins[i]->seal);
         ring->origins[i]->seal = NULL;

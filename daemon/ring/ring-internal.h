@@ -74,6 +74,7 @@ struct held_message {
     struct packet *packet;
     ring_ticket stored; /* the write that has it; 0: none yet */
     bool settled, delivered, repaired;
+    bool waits;             /* own: keyed, and DATA has not been sent */
     bool from_outbox; /* it has, or will have, an outbox row */
     bool accepted;    /* its waiters have been told ACCEPTED */
     uint64_t queued_at;
@@ -250,6 +251,7 @@ struct ring {
     size_t queue_count, queue_bytes;
     size_t window_count, window_bytes; /* own, keyed and unstable */
     uint64_t seal_in_flight;           /* own seq; 0: none */
+    size_t waiting_count;              /* own messages that wait to be sent */
     struct held_message **undelivered; /* heap by key */
     size_t undelivered_count, undelivered_allocated, undelivered_bytes;
     struct message_key top_delivered; /* the highest delivered unmarked */
