@@ -59,6 +59,41 @@ struct engine {
     struct engine_watcher *watchers;
 };
 
+/* Inputs that wait; above it links are not read, and clients are told to wait. */
+#define INBOX_MAX 16384
+
+/* ---- engine.c ---- */
+
+/* Gives the core one input, and applies what it wants. */
+void engine_step(struct engine *engine, struct ring_input *in);
+void engine_arm_timer(struct engine *engine);
+/* The daemon cannot go on. */
+void engine_fail(struct engine *engine, const char *error);
+void engine_on_pump(evutil_socket_t fd, short what, void *userdata);
+void engine_on_timer(evutil_socket_t fd, short what, void *userdata);
+
+/* ---- engine-input.c ---- */
+
+/* An input to be filled and given to engine_enqueue(), which takes it over. */
+struct inbox_item *engine_item_new(enum ring_input_type type);
+void engine_item_free(struct inbox_item *item);
+void engine_enqueue(struct engine *engine, struct inbox_item *item);
+struct inbox_item *engine_dequeue(struct engine *engine);
+
+/* Callbacks of links, discovery, store and loop; `userdata` is the engine. */
+void engine_on_link_up(void *userdata, ring_link link, const struct ring_address *remote);
+void engine_on_link_down(void *userdata, ring_link link);
+void engine_on_dial_failed(void *userdata, ring_link link, bool refused);
+void engine_on_frame(void *userdata, ring_link link, struct packet *packet);
+void engine_on_datagram(void *userdata, const struct ring_address *from, const uint8_t *data,
+                        size_t size);
+void engine_on_stored(void *userdata, ring_ticket ticket);
+void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *error);
+void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
+                       struct packet *const *packets);
+void engine_on_store_check(evutil_socket_t fd, short what, void *userdata);
+void engine_on_accept(evutil_socket_t fd, short what, void *userdata);
+
 /* ---- engine-output.c ---- */
 
 /* Applies everything in engine->outbox, in order. */
