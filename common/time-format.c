@@ -20,27 +20,31 @@ static struct tm local_time(uint64_t usec)
 }
 
 /* strftime() leaves the buffer undefined when the text does not fit (a year of many digits). */
-__attribute__((format(strftime, 2, 0))) static void format_time(uint64_t usec, const char *format, char ret[TIME_TEXT_MAX])
+static void check_fits(size_t size, char ret[TIME_TEXT_MAX])
 {
-    struct tm tm = local_time(usec);
-
-    if (strftime(ret, TIME_TEXT_MAX, format, &tm) == 0)
+    if (size == 0)
         snprintf(ret, TIME_TEXT_MAX, "?");
 }
 
 void time_format_clock(uint64_t usec, char ret[TIME_TEXT_MAX])
 {
-    format_time(usec, "%H:%M:%S", ret);
+    struct tm tm = local_time(usec);
+
+    check_fits(strftime(ret, TIME_TEXT_MAX, "%H:%M:%S", &tm), ret);
 }
 
 void time_format_date(uint64_t usec, char ret[TIME_TEXT_MAX])
 {
-    format_time(usec, "%a %Y-%m-%d", ret);
+    struct tm tm = local_time(usec);
+
+    check_fits(strftime(ret, TIME_TEXT_MAX, "%a %Y-%m-%d", &tm), ret);
 }
 
 void time_format_full(uint64_t usec, char ret[TIME_TEXT_MAX])
 {
-    format_time(usec, "%Y-%m-%d %H:%M:%S", ret);
+    struct tm tm = local_time(usec);
+
+    check_fits(strftime(ret, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &tm), ret);
 }
 
 bool time_same_day(uint64_t a, uint64_t b)

@@ -97,10 +97,9 @@ static int take_option(int option, struct context *context)
     case OPTION_VERBS:
         verbs_print_names();
         return EXIT_DONE;
-    default:
-        fputs("see ringchatctl --help\n", stderr);
-        return EXIT_USAGE;
     }
+    fputs("see ringchatctl --help\n", stderr);
+    return EXIT_USAGE;
 }
 
 static int unknown_verb(const char *name)

@@ -38,37 +38,39 @@ struct send_options {
 };
 
 /* 0, or an exit code after a message. */
+static int take_option(int option, struct send_options *options)
+{
+    switch (option) {
+    case 'r':
+        options->room = optarg;
+        return 0;
+    case 't':
+        options->timeout = parse_seconds(optarg);
+        return options->timeout < 0 ? verb_usage("send", "-t takes seconds, not \"%s\"", optarg)
+                                    : 0;
+    case OPTION_ID:
+        options->id = optarg;
+        return 0;
+    case OPTION_NOTICE:
+        options->notice = true;
+        return 0;
+    case OPTION_EACH_LINE:
+        options->each_line = true;
+        return 0;
+    }
+    return verb_usage("send", "unknown option");
+}
+
 static int parse_options(int argc, char **argv, struct send_options *ret)
 {
-    int option;
+    int option, result = 0;
 
     *ret = (struct send_options){.timeout = -1};
-    while ((option = getopt_long(argc, argv, "+r:t:", long_options, NULL)) >= 0) {
-        switch (option) {
-        case 'r':
-            ret->room = optarg;
-            break;
-        case 't':
-            ret->timeout = parse_seconds(optarg);
-            if (ret->timeout < 0)
-                return verb_usage("send", "-t takes seconds, not \"%s\"", optarg);
-            break;
-        case OPTION_ID:
-            ret->id = optarg;
-            break;
-        case OPTION_NOTICE:
-            ret->notice = true;
-            break;
-        case OPTION_EACH_LINE:
-            ret->each_line = true;
-            break;
-        default:
-            return verb_usage("send", "unknown option");
-        }
-    }
-    if (ret->each_line && ret->id)
+    while (result == 0 && (option = getopt_long(argc, argv, "+r:t:", long_options, NULL)) >= 0)
+        result = take_option(option, ret);
+    if (result == 0 && ret->each_line && ret->id)
         return verb_usage("send", "--id is for one message, not for --each-line");
-    return 0;
+    return result;
 }
 
 static struct json_object *parameters(const struct send_options *options, const char *text,

@@ -199,9 +199,8 @@ static int take_wait_option(struct json_object *parameters, int option)
             return verb_usage("wait", "--timeout takes seconds, not \"%s\"", optarg);
         json_object_object_add(parameters, "timeout_usec", json_object_new_int64(number));
         return 0;
-    default:
-        return verb_usage("wait", "unknown option");
     }
+    return verb_usage("wait", "unknown option");
 }
 
 int verb_wait(struct context *context, int argc, char **argv)

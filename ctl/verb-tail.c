@@ -34,9 +34,46 @@ struct follower {
 
 /* ---- Tail ---- */
 
+/* 0, or an exit code after a message. */
+static int take_option(const char *verb, int option, struct tail_options *options)
+{
+    switch (option) {
+    case 'n':
+        options->lines = parse_count(optarg, 0);
+        return options->lines < 0 ? verb_usage(verb, "-n takes a number, not \"%s\"", optarg) : 0;
+    case 'f':
+        options->follow = true;
+        return 0;
+    case 'r':
+        options->room = optarg;
+        return 0;
+    case OPTION_AFTER:
+        options->after = optarg;
+        return 0;
+    case OPTION_EVENTS:
+        options->events = true;
+        return 0;
+    }
+    return verb_usage(verb, "unknown option");
+}
+
+static int parse_options(int argc, char **argv, const char *short_options,
+                         const struct option *long_options, struct tail_options *ret)
+{
+    int option, result = 0;
+
+    *ret = (struct tail_options){.lines = -1};
+    while (result == 0 &&
+           (option = getopt_long(argc, argv, short_options, long_options, NULL)) >= 0)
+        result = take_option(argv[0], option, ret);
+    if (result == 0 && optind < argc)
+        return verb_usage(argv[0], "no arguments are expected");
+    return result;
+}
+
 static int parse_tail_options(int argc, char **argv, struct tail_options *ret)
 {
-    static const struct option options[] = {
+    static const struct option long_options[] = {
         {"lines", required_argument, NULL, 'n'},
         {"follow", no_argument, NULL, 'f'},
         {"room", required_argument, NULL, 'r'},
@@ -44,35 +81,8 @@ static int parse_tail_options(int argc, char **argv, struct tail_options *ret)
         {"events", no_argument, NULL, OPTION_EVENTS},
         {NULL, 0, NULL, 0},
     };
-    int option;
 
-    *ret = (struct tail_options){.lines = -1};
-    while ((option = getopt_long(argc, argv, "n:fr:", options, NULL)) >= 0) {
-        switch (option) {
-        case 'n':
-            ret->lines = parse_count(optarg, 0);
-            if (ret->lines < 0)
-                return verb_usage("tail", "-n takes a number, not \"%s\"", optarg);
-            break;
-        case 'f':
-            ret->follow = true;
-            break;
-        case 'r':
-            ret->room = optarg;
-            break;
-        case OPTION_AFTER:
-            ret->after = optarg;
-            break;
-        case OPTION_EVENTS:
-            ret->events = true;
-            break;
-        default:
-            return verb_usage("tail", "unknown option");
-        }
-    }
-    if (optind < argc)
-        return verb_usage("tail", "no arguments are expected");
-    return 0;
+    return parse_options(argc, argv, "n:fr:", long_options, ret);
 }
 
 static struct json_object *tail_parameters(const struct follower *follower)
@@ -207,31 +217,13 @@ int verb_tail(struct context *context, int argc, char **argv)
 
 static int parse_history_options(int argc, char **argv, struct tail_options *ret)
 {
-    static const struct option options[] = {
+    static const struct option long_options[] = {
         {"lines", required_argument, NULL, 'n'},
         {"room", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
-    int option;
 
-    *ret = (struct tail_options){.lines = -1};
-    while ((option = getopt_long(argc, argv, "n:r:", options, NULL)) >= 0) {
-        switch (option) {
-        case 'n':
-            ret->lines = parse_count(optarg, 0);
-            if (ret->lines < 0)
-                return verb_usage("history", "-n takes a number, not \"%s\"", optarg);
-            break;
-        case 'r':
-            ret->room = optarg;
-            break;
-        default:
-            return verb_usage("history", "unknown option");
-        }
-    }
-    if (optind < argc)
-        return verb_usage("history", "no arguments are expected");
-    return 0;
+    return parse_options(argc, argv, "n:r:", long_options, ret);
 }
 
 /* Sends what is printed from now on through a pager. Its process id, or -1: there is none. */

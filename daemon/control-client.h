@@ -89,6 +89,15 @@ void client_schedule(struct client *client);
  * method_watch. */
 void control_schedule(struct control *control, unsigned watch);
 
+/* ---- calls: control-call.c ---- */
+
+/* A call of the client, behind its others. NULL: out of memory. */
+struct call *call_new(struct client *client, size_t bytes);
+void call_free(struct call *call);
+
+/* Writes a reply; the object is taken over. NULL: memory is short, the connection is closed. */
+void call_write_reply(struct call *call, struct json_object *reply);
+
 /* ---- for methods ---- */
 
 /* A parameter, or NULL. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -18,6 +19,9 @@
 
 /* The buffer that getpwuid_r(3) is given at most. */
 #define LOOKUP_BUFFER_BYTES (64 * 1024)
+
+/* How long an end waits for a lookup under way. */
+#define STOP_WAIT_SEC 1
 
 struct cached_name {
     uid_t uid;
@@ -39,6 +43,8 @@ struct shared {
 
 struct user_names {
     struct shared *shared;
+    pthread_t thread;
+    bool running;
     struct event *event, *timer;
     void (*found)(void *userdata);
     void *userdata;
@@ -227,20 +233,31 @@ static struct shared *shared_new(user_lookup lookup)
     return shared;
 }
 
-static int start_thread(struct shared *shared)
+static int start_thread(struct user_names *names)
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
     int result;
 
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    shared->references++;
-    result = pthread_create(&thread, &attributes, lookup_thread, shared);
-    pthread_attr_destroy(&attributes);
+    names->shared->references++;
+    result = pthread_create(&names->thread, NULL, lookup_thread, names->shared);
     if (result != 0)
-        shared->references--;
+        names->shared->references--;
+    names->running = result == 0;
     return -result;
+}
+
+/* A lookup that hangs is left to itself. */
+static void stop_thread(struct user_names *names)
+{
+    struct timespec until;
+
+    pthread_mutex_lock(&names->shared->mutex);
+    names->shared->stopping = true;
+    pthread_cond_signal(&names->shared->work);
+    pthread_mutex_unlock(&names->shared->mutex);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_WAIT_SEC;
+    if (pthread_timedjoin_np(names->thread, NULL, &until) != 0)
+        pthread_detach(names->thread);
 }
 
 int user_names_new(struct event_base *base, user_lookup lookup, void (*found)(void *userdata),
@@ -258,7 +275,7 @@ int user_names_new(struct event_base *base, user_lookup lookup, void (*found)(vo
         names->event =
             event_new(base, names->shared->wakeup, EV_READ | EV_PERSIST, on_wakeup, names);
     if (!names->shared || !names->timer || !names->event || event_add(names->event, NULL) < 0 ||
-        start_thread(names->shared) < 0) {
+        start_thread(names) < 0) {
         user_names_free(names);
         return -ENOMEM;
     }
@@ -274,13 +291,10 @@ void user_names_free(struct user_names *names)
         event_free(names->event);
     if (names->timer)
         event_free(names->timer);
-    if (names->shared) {
-        pthread_mutex_lock(&names->shared->mutex);
-        names->shared->stopping = true;
-        pthread_cond_signal(&names->shared->work);
-        pthread_mutex_unlock(&names->shared->mutex);
+    if (names->running)
+        stop_thread(names);
+    if (names->shared)
         shared_unref(names->shared);
-    }
     free(names);
 }
 

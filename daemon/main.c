@@ -121,10 +121,9 @@ static int take_option(int option, struct command_line *line)
     case OPTION_VERSION:
         puts("ringchatd " VERSION);
         return EXIT_SUCCESS;
-    default:
-        fputs("see ringchatd --help\n", stderr);
-        return EXIT_USAGE;
     }
+    fputs("see ringchatd --help\n", stderr);
+    return EXIT_USAGE;
 }
 
 static int check_configuration(const struct config *config, int result, const char *error)

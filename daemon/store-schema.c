@@ -10,9 +10,9 @@
 /* How long a statement waits for the other handle. */
 #define BUSY_TIMEOUT_MSEC 2000
 
-/* Messages are clustered by their place in the history. An origin is a small number, so that a row is
- * small; ties of one hlc are sorted by the origin's id when they are read. `held` keeps what is held
- * of each origin as intervals, so that a start needs no scan. */
+/* Messages are clustered by their place in the history. An origin is a small number, so that a row
+ * is small; ties of one hlc are sorted by the origin's id when they are read. `held` keeps what is
+ * held of each origin as intervals, so that a start needs no scan. */
 static const char schema[] =
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -112,8 +112,8 @@ static void make_uuid(sqlite3_context *context, int count, sqlite3_value **value
 static int make_schema(sqlite3 *database)
 {
     char pragma[64];
-    int result = sqlite3_create_function(database, "make_uuid", 1, SQLITE_UTF8, NULL, make_uuid,
-                                         NULL, NULL);
+    int result =
+        sqlite3_create_function(database, "make_uuid", 1, SQLITE_UTF8, NULL, make_uuid, NULL, NULL);
 
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d; COMMIT", STORE_SCHEMA_VERSION);
     if (result == SQLITE_OK)
@@ -153,9 +153,8 @@ int store_schema_open(const char *path, sqlite3 **ret, char **ret_error)
 {
     sqlite3 *database = NULL;
     mode_t mask = umask(0077);
-    int result = sqlite3_open_v2(path, &database,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                 NULL);
+    int result = sqlite3_open_v2(
+        path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (result == SQLITE_OK) {
         result = prepare_database(database, path, ret_error);

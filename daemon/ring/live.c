@@ -232,8 +232,8 @@ static void send_one(struct ring *ring, struct held_message *queued)
     ring->self->last = message.key.seq;
     ring->counters.sent_messages++;
     message_write(ring, held);
-    /* What has an outbox row leaves only when the keyed message has taken its place on this disk: after
-     * a crash the row would go out again under another key. Nothing overtakes it. */
+    /* What has an outbox row leaves only when the keyed message has taken its place on this disk:
+     * after a crash the row would go out again under another key. Nothing overtakes it. */
     if (held->from_outbox || ring->waiting_count > 0) {
         held->waits = true;
         ring->waiting_count++;
@@ -242,14 +242,13 @@ static void send_one(struct ring *ring, struct held_message *queued)
     link_send(ring, ring->successor, packet_ref(packet));
 }
 
-/* Sends what had to wait for this disk. Before any SEAL is let pass: a message that came after the key
- * was given is written behind this one, so its SEAL comes behind this DATA. */
+/* Sends what had to wait for this disk. Before any SEAL is let pass: a message that came after the
+ * key was given is written behind this one, so its SEAL comes behind this DATA. */
 static void send_waiting(struct ring *ring)
 {
     if (ring->waiting_count == 0)
         return;
-    list_for_each(at, &ring->self->messages)
-    {
+    list_for_each (at, &ring->self->messages) {
         struct held_message *held = list_entry(at, struct held_message, list);
 
         if (!held->waits)
