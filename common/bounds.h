@@ -155,7 +155,10 @@
 #define LANDMARK_SPAN (100ULL << 16)
 
 /* Rows that a reader passes over in one call before others have their turn: some 10 ms. */
-#define READ_SKIP_ROWS_MAX 20000
+#define READ_SKIP_ROWS_MAX 5000
+
+/* Fewer late messages in a row are quicker passed over again than remembered. */
+#define READ_SKIP_ROWS_MIN 256
 
 /* Runs of late messages that readers remember not to look at again: a long one for every tail that
  * resumes far back. */

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "address.h"
 #include "common/check.h"
+#include "common/cleanup.h"
 #include "common/util.h"
 #include "listen.h"
 
@@ -366,4 +368,63 @@ int config_add_peer(struct config *config, const char *peer)
     free(config->peers);
     config->peers = peers;
     return 0;
+}
+
+/* ---- files ---- */
+
+static void closefilep(FILE **file)
+{
+    if (*file)
+        fclose(*file);
+}
+
+static int read_path(struct config *config, const char *path, bool must_exist)
+{
+    _cleanup_(closefilep) FILE *file = fopen(path, "re");
+
+    if (!file)
+        return errno == ENOENT && !must_exist ? 0 : -errno;
+    return config_read_file(config, file, path);
+}
+
+static int is_configuration(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+
+    return entry->d_name[0] != '.' && dot && strcmp(dot, ".conf") == 0;
+}
+
+static int read_drop_ins(struct config *config, const char *path)
+{
+    _cleanup_free_ char *directory = NULL;
+    struct dirent **entries;
+    int result = 0, count;
+
+    if (asprintf(&directory, "%s.d", path) < 0) {
+        directory = NULL;
+        return -ENOMEM;
+    }
+    count = scandir(directory, &entries, is_configuration, alphasort);
+    if (count < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+    for (int i = 0; i < count; i++) {
+        _cleanup_free_ char *drop_in = NULL;
+
+        if (result == 0 && asprintf(&drop_in, "%s/%s", directory, entries[i]->d_name) < 0) {
+            drop_in = NULL;
+            result = -ENOMEM;
+        }
+        if (result == 0)
+            result = read_path(config, drop_in, false);
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}
+
+int config_read(struct config *config, const char *path, bool must_exist)
+{
+    int result = read_path(config, path, must_exist);
+
+    return result < 0 ? result : read_drop_ins(config, path);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "ring/ring.h"
 
@@ -39,6 +40,9 @@ void config_done(struct config *config);
  * used becomes a warning "FILE:LINE: …", and the value stays as it was. A file that does not exist
  * is no error unless `must_exist`. 0 or a negative errno. */
 int config_read(struct config *config, const char *path, bool must_exist);
+
+/* The same for one open file, named `path` in warnings. */
+int config_read_file(struct config *config, FILE *file, const char *path);
 
 /* Sets one key, as a file would: "Ring", "Port", "7263". 0; -ENOENT: no such key; -EINVAL: no such
  * value; -ENOMEM. `ret_expected` says what a value should be (a constant). */

@@ -25,7 +25,7 @@ struct tail {
     uint64_t lines, matching, skip;
     struct message_key at;            /* counting and skipping: the last key read */
     struct history_position position; /* following: what has been shown */
-    struct message_key end;           /* the last phase ends above this key */
+    struct message_key last;          /* the highest key when the call came */
     struct json_object *batch;        /* History: messages of the reply being made */
     size_t batch_bytes;
     struct json_object *events; /* Tail: those that wait */
@@ -89,12 +89,14 @@ static bool is_in_room(const struct tail *tail, const struct packet *packet)
 static int begin_last(struct call *call, struct tail *tail, bool stream)
 {
     struct history_page page;
-    int result = history_last(history_of(call), 0, &page, &tail->position);
+    struct message message;
+    int result = history_last(history_of(call), 1, &page, &tail->position);
 
     if (result < 0)
         return result;
+    if (page.count > 0 && message_unpack(page.items[0].packet, &message) == 0)
+        tail->last = message.key;
     history_page_done(&page);
-    tail->end = tail->position.key;
     if (tail->all || (!stream && tail->lines == 0))
         tail->phase = tail->all ? READER_LAST : READER_CAUGHT_UP;
     else if (tail->lines == 0)
@@ -166,16 +168,13 @@ typedef void (*show_item)(struct call *call, const struct history_item *item);
 /* Where history_last() gives the lines at once: they are few. */
 static int show_last(struct call *call, struct tail *tail, show_item show)
 {
-    struct history_position ignored;
     struct history_page page;
-    int result = history_last(history_of(call), tail->lines, &page, &ignored);
+    int result = history_last(history_of(call), tail->lines, &page, &tail->position);
 
     if (result < 0)
         return result;
-    for (size_t i = 0; i < page.count; i++) {
-        page.items[i].position = tail->position;
+    for (size_t i = 0; i < page.count; i++)
         show(call, &page.items[i]);
-    }
     history_page_done(&page);
     tail->phase = READER_CAUGHT_UP;
     return 0;
@@ -196,7 +195,12 @@ static void take_counted(struct call *call, struct tail *tail, const struct hist
         tail->skip--;
         return;
     }
+    /* A tail that is cut off here goes on with the next one. */
     shown.position = tail->position;
+    if (message_key_compare(&item->position.key, &tail->last) < 0) {
+        shown.position.from = item->position.key;
+        shown.position.upto = tail->last;
+    }
     show(call, &shown);
 }
 
@@ -212,6 +216,11 @@ static int read_page(struct call *call, struct tail *tail, show_item show)
     end = page.end;
     for (size_t i = 0; i < page.count; i++) {
         tail->at = page.items[i].position.key;
+        /* What came since the call is for the phase after. */
+        if (message_key_compare(&tail->at, &tail->last) > 0) {
+            end = true;
+            break;
+        }
         take_counted(call, tail, &page.items[i], show);
     }
     history_page_done(&page);

@@ -89,6 +89,8 @@ static void deliver(struct engine *engine, const struct ring_output *output)
     check(history_delivered(engine->history, &key, output->deliver.late) == 0);
     if (output->deliver.late)
         check(store_submit_late(engine->store, &key) == 0);
+    else
+        store_delivered(engine->store, &key);
     log_message(engine, output);
     engine->delivered = true;
 }

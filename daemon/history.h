@@ -36,23 +36,26 @@ void history_close(struct history *history); /* NULL is allowed */
 
 /* The engine tells what is given to the store (RING_STORE of a message) and what is delivered, so
  * that readers see exactly what is delivered. A delivery always follows STORED, so what is
- * delivered is committed. 0 or a negative errno. */
+ * delivered is committed. 0 or -ENOMEM. */
 int history_stored(struct history *history, const struct message_key *key);
 int history_delivered(struct history *history, const struct message_key *key, bool late);
 
 /* The last `count` delivered messages in key order, at most (0: none, only the position is wanted);
- * `ret_position` is where a tail goes on after them. 0 or a negative errno. */
+ * `ret_position` is where a tail goes on after them, and each item's own position goes on with the
+ * next of them. What was delivered late and is not noted on disk yet is left to the tail. 0 or a
+ * negative errno. */
 int history_last(struct history *history, size_t count, struct history_page *ret,
                  struct history_position *ret_position);
 
 /* In key order from the first message above `after` (zeros: from the beginning), at most `count`.
- * The `late` mark is not set: this is the history, not a tail. */
+ * The `late` mark is not set: this is the history, not a tail. 0 or a negative errno. */
 int history_read(struct history *history, const struct message_key *after, size_t count,
                  struct history_page *ret);
 
 /* What a tail shows after `position`: messages above its key in key order, and late deliveries with
  * higher numbers, marked `late`, in between as they come. At most `count`. Where nothing is shown
- * from far back, a call may end early with an empty page that is not the end: call again. */
+ * from far back, a call may end early with a short page that is not the end: call again. 0 or a
+ * negative errno. */
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret);
 

@@ -1,11 +1,9 @@
-/* What the database holds, read once when it is opened. */
+#include "store-load.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
-#include "store-load.h"
 #include "store-schema.h"
 
 void store_contents_done(struct store_contents *contents)
@@ -19,107 +17,112 @@ void store_contents_done(struct store_contents *contents)
     *contents = (struct store_contents){0};
 }
 
-static bool read_id(sqlite3_stmt *row, int column, struct ring_id *ret)
-{
-    const void *blob = sqlite3_column_blob(row, column);
-
-    if (!blob || sqlite3_column_bytes(row, column) != sizeof(ret->bytes))
-        return false;
-    memcpy(ret->bytes, blob, sizeof(ret->bytes));
-    return true;
-}
-
-/* Takes one row of a query into `userdata`; false: it makes no sense, or there is no memory. */
-typedef bool (*row_reader)(sqlite3_stmt *row, void *userdata);
-
-static int each_row(sqlite3 *database, const char *text, row_reader take, void *userdata)
+int store_each_row(sqlite3 *database, const char *text, store_row_reader take, void *userdata)
 {
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(database, text, -1, &statement, NULL);
+    int result = sqlite3_prepare_v2(database, text, -1, &statement, NULL), error = 0;
 
-    while (result == SQLITE_OK || result == SQLITE_ROW) {
-        result = sqlite3_step(statement);
-        if (result == SQLITE_ROW && !take(statement, userdata))
-            result = SQLITE_CORRUPT;
+    if (result == SQLITE_OK) {
+        while (error == 0 && (result = sqlite3_step(statement)) == SQLITE_ROW)
+            error = take(statement, userdata);
     }
     sqlite3_finalize(statement);
-    return result == SQLITE_DONE ? 0 : store_schema_errno(result);
+    return error < 0 ? error : store_schema_errno(result);
 }
 
-static bool take_identity(sqlite3_stmt *row, void *userdata)
+static int take_identity(sqlite3_stmt *row, void *userdata)
 {
     struct store_contents *contents = userdata;
 
-    return read_id(row, 0, &contents->node) && read_id(row, 1, &contents->instance);
+    return store_column_id(row, 0, &contents->node) && store_column_id(row, 1, &contents->instance)
+               ? 0
+               : -EUCLEAN;
 }
 
-static bool take_state(sqlite3_stmt *row, void *userdata)
+static int take_state(sqlite3_stmt *row, void *userdata)
 {
-    struct store_contents *contents = userdata;
+    struct ring_state *state = userdata;
 
-    contents->state.run = (uint64_t)sqlite3_column_int64(row, 0);
-    contents->state.epoch = (uint64_t)sqlite3_column_int64(row, 1);
-    contents->state.hlc_bound = (uint64_t)sqlite3_column_int64(row, 2);
+    state->run = (uint64_t)sqlite3_column_int64(row, 0);
+    state->epoch = (uint64_t)sqlite3_column_int64(row, 1);
+    state->hlc_bound = (uint64_t)sqlite3_column_int64(row, 2);
+    return 0;
+}
+
+static int take_top(sqlite3_stmt *row, void *userdata)
+{
+    return store_column_key(row, 0, userdata) ? 0 : -EUCLEAN;
+}
+
+int store_load_top(sqlite3 *database, struct message_key *ret)
+{
+    return store_each_row(database,
+                          "SELECT m.hlc, o.id, m.seq FROM message m"
+                          " JOIN origin o ON o.number = m.origin"
+                          " WHERE m.hlc = (SELECT max(hlc) FROM message)"
+                          " ORDER BY o.id DESC, m.seq DESC LIMIT 1",
+                          take_top, ret);
+}
+
+/* Makes room for one more element. */
+static bool grow(void **list, size_t count, size_t *allocated, size_t size)
+{
+    size_t wanted = MAX(16, 2 * *allocated);
+    void *grown;
+
+    if (count < *allocated)
+        return true;
+    grown = realloc(*list, wanted * size);
+    if (!grown)
+        return false;
+    *list = grown;
+    *allocated = wanted;
     return true;
 }
 
-static bool take_top(sqlite3_stmt *row, void *userdata)
-{
-    struct store_contents *contents = userdata;
-
-    contents->top.hlc = (uint64_t)sqlite3_column_int64(row, 0);
-    contents->top.seq = (uint64_t)sqlite3_column_int64(row, 2);
-    return read_id(row, 1, &contents->top.origin);
-}
-
-/* Rows come ordered by origin, then first. */
+/* Rows come ordered by origin, then by first. */
 struct held_reader {
     struct store_contents *contents;
     struct ring_held *list;
     size_t allocated, intervals_allocated;
 };
 
-static bool grow(void **list, size_t count, size_t *allocated, size_t size)
+static struct ring_held *held_of(struct held_reader *reader, const struct ring_id *id)
 {
-    void *grown;
+    struct store_contents *contents = reader->contents;
 
-    if (count < *allocated)
-        return true;
-    grown = realloc(*list, MAX(16, 2 * *allocated) * size);
-    if (!grown)
-        return false;
-    *list = grown;
-    *allocated = MAX(16, 2 * *allocated);
-    return true;
+    if (contents->held_count > 0 &&
+        ring_id_equal(&reader->list[contents->held_count - 1].origin, id))
+        return &reader->list[contents->held_count - 1];
+    if (!grow((void **)&reader->list, contents->held_count, &reader->allocated,
+              sizeof(*reader->list)))
+        return NULL;
+    contents->held = reader->list;
+    reader->intervals_allocated = 0;
+    reader->list[contents->held_count] = (struct ring_held){.origin = *id};
+    return &reader->list[contents->held_count++];
 }
 
-static bool take_held(sqlite3_stmt *row, void *userdata)
+static int take_held(sqlite3_stmt *row, void *userdata)
 {
     struct held_reader *reader = userdata;
-    struct store_contents *contents = reader->contents;
     struct ring_interval interval = {(uint64_t)sqlite3_column_int64(row, 1),
                                      (uint64_t)sqlite3_column_int64(row, 2)};
     struct ring_held *held;
     struct ring_id id;
 
-    if (!read_id(row, 0, &id) || interval.from == 0 || interval.from > interval.to)
-        return false;
-    if (contents->held_count == 0 ||
-        !ring_id_equal(&reader->list[contents->held_count - 1].origin, &id)) {
-        if (!grow((void **)&reader->list, contents->held_count, &reader->allocated,
-                  sizeof(*reader->list)))
-            return false;
-        contents->held = reader->list;
-        reader->list[contents->held_count++] = (struct ring_held){.origin = id};
-        reader->intervals_allocated = 0;
-    }
-    held = &reader->list[contents->held_count - 1];
-    if (!grow((void **)&held->intervals, held->count, &reader->intervals_allocated,
-              sizeof(interval)))
-        return false;
+    if (!store_column_id(row, 0, &id) || interval.from == 0 || interval.from > interval.to ||
+        interval.to > INT64_MAX)
+        return -EUCLEAN;
+    held = held_of(reader, &id);
+    if (!held || !grow((void **)&held->intervals, held->count, &reader->intervals_allocated,
+                       sizeof(interval)))
+        return -ENOMEM;
+    if (held->count > 0 && held->intervals[held->count - 1].to >= interval.from)
+        return -EUCLEAN;
     ((struct ring_interval *)held->intervals)[held->count++] = interval;
-    contents->messages += interval.to - interval.from + 1;
-    return true;
+    reader->contents->messages += interval.to - interval.from + 1;
+    return 0;
 }
 
 struct outbox_reader {
@@ -128,22 +131,25 @@ struct outbox_reader {
     size_t allocated;
 };
 
-static bool take_outbox(sqlite3_stmt *row, void *userdata)
+static int take_outbox(sqlite3_stmt *row, void *userdata)
 {
     struct outbox_reader *reader = userdata;
+    struct store_contents *contents = reader->contents;
+    const void *data = sqlite3_column_blob(row, 0);
     size_t size = (size_t)sqlite3_column_bytes(row, 0);
-    struct packet *packet = packet_new(size);
+    _cleanup_(packet_unrefp) struct packet *packet = packet_new(size);
+    struct message message;
 
-    if (!packet || !grow((void **)&reader->list, reader->contents->outbox_count, &reader->allocated,
-                         sizeof(packet))) {
-        packet_unref(packet);
-        return false;
-    }
-    if (size)
-        memcpy(packet->data, sqlite3_column_blob(row, 0), size);
-    reader->contents->outbox = reader->list;
-    reader->list[reader->contents->outbox_count++] = packet;
-    return true;
+    if (!packet ||
+        !grow((void **)&reader->list, contents->outbox_count, &reader->allocated, sizeof(packet)))
+        return -ENOMEM;
+    contents->outbox = reader->list;
+    if (size > 0)
+        memcpy(packet->data, data, size);
+    if (message_unpack(packet, &message) < 0)
+        return -EUCLEAN;
+    reader->list[contents->outbox_count++] = steal_pointer(packet);
+    return 0;
 }
 
 int store_load(sqlite3 *database, struct store_contents *ret)
@@ -152,23 +158,19 @@ int store_load(sqlite3 *database, struct store_contents *ret)
     struct outbox_reader outbox = {.contents = ret};
     int result;
 
-    result = each_row(database, "SELECT node, instance FROM identity", take_identity, ret);
+    result = store_each_row(database, "SELECT node, instance FROM identity", take_identity, ret);
     if (result == 0)
-        result = each_row(database, "SELECT run, epoch, hlc_bound FROM state", take_state, ret);
+        result = store_each_row(database, "SELECT run, epoch, hlc_bound FROM state", take_state,
+                                &ret->state);
     if (result == 0)
-        result = each_row(database,
-                          "SELECT m.hlc, o.id, m.seq FROM message m"
-                          " JOIN origin o ON o.number = m.origin"
-                          " WHERE m.hlc = (SELECT max(hlc) FROM message)"
-                          " ORDER BY o.id DESC, m.seq DESC LIMIT 1",
-                          take_top, ret);
+        result = store_load_top(database, &ret->top);
     if (result == 0)
-        result = each_row(database,
-                          "SELECT o.id, h.first, h.last FROM held h"
-                          " JOIN origin o ON o.number = h.origin ORDER BY h.origin, h.first",
-                          take_held, &held);
+        result = store_each_row(database,
+                                "SELECT o.id, h.first, h.last FROM held h"
+                                " JOIN origin o ON o.number = h.origin ORDER BY h.origin, h.first",
+                                take_held, &held);
     if (result == 0)
-        result =
-            each_row(database, "SELECT packet FROM outbox ORDER BY number", take_outbox, &outbox);
+        result = store_each_row(database, "SELECT packet FROM outbox ORDER BY number", take_outbox,
+                                &outbox);
     return result;
 }

@@ -1,24 +1,50 @@
 #pragma once
 
-/* The database's schema: what SQLite is told when it is opened, and whether this build knows it. */
+/* The database: its tables, how it is opened, and what is said when SQLite refuses something. */
 
 #include <sqlite3.h>
+
+#include "ring/ring.h"
 
 /* The file in the state directory. */
 #define STORE_FILE "history.db"
 
-/* Raised with every change of the schema; kept in the database as user_version. */
-#define STORE_SCHEMA_VERSION 1
-
-/* Opens the database for writing, makes the schema where there is none, and checks its version.
- * 0, or a negative errno with a sentence in `ret_error` (to be freed). */
+/* Opens the database for writing, makes it where there is none, and brings it to this build's
+ * schema. 0, or a negative errno with a sentence in `ret_error` (to be freed). */
 int store_schema_open(const char *path, sqlite3 **ret, char **ret_error);
 
 /* Opens it for reading only. 0 or a negative errno. */
 int store_schema_open_reader(const char *path, sqlite3 **ret);
 
-/* A sentence for a failed call on `database`: what went wrong, and what to do. NULL: no memory. */
-char *store_schema_error(sqlite3 *database, const char *path);
+/* A sentence for SQLite's result code: what went wrong with `database` (NULL: nothing more is
+ * known), and what to do. NULL: no memory. */
+char *store_schema_error(sqlite3 *database, int result, const char *path);
 
-/* The negative errno that fits SQLite's result code. */
+/* The negative errno that fits SQLite's result code; 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE.
+ * -EUCLEAN: the database is damaged. */
 int store_schema_errno(int result);
+
+/* ---- columns and parameters ---- */
+
+/* False: it is no id. */
+bool store_column_id(sqlite3_stmt *row, int column, struct ring_id *ret);
+
+/* The key in the columns hlc, origin id, seq from `column` on; false: it is none. */
+bool store_column_key(sqlite3_stmt *row, int column, struct message_key *ret);
+
+void store_bind_id(sqlite3_stmt *statement, int place, const struct ring_id *id);
+
+/* SQLite's integers are signed: hlc and seq of a message never have the highest bit set (the core
+ * refuses such frames), so they sort. Bounds from elsewhere are cut to what can be. Numbers that
+ * are not compared in the database are kept bit by bit. */
+sqlite3_int64 store_sortable(uint64_t value);
+
+/* The columns of a message `m` and its origin `o`, as store_row_packet() takes them. */
+#define STORE_ROW_COLUMNS                                                                          \
+    "m.hlc, o.id, m.seq, m.late, m.twin, m.id, m.sent, m.kind, m.user, m.node, m.room, m.text"
+#define STORE_ROW_LATE 3
+#define STORE_ROW_TWIN 4
+#define STORE_ROW_ID 5
+
+/* The message of a row, which belongs to the caller. 0; -ENOMEM; -EUCLEAN: it is no message. */
+int store_row_packet(sqlite3_stmt *row, struct packet **ret);

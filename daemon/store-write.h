@@ -1,7 +1,8 @@
 #pragma once
 
-/* The store's work on the database: writes in a transaction, and reads that see them. Used by one
- * thread at a time. */
+/* The store's work on the database: writes gathered in one transaction, and reads that see them.
+ * Used by one thread at a time. Results are SQLite's codes, SQLITE_OK if all went well; after any
+ * other nothing more may be asked of the writer. */
 
 #include <sqlite3.h>
 
@@ -13,22 +14,23 @@ struct store_writer;
  */
 int store_writer_new(sqlite3 *database, const struct store_contents *contents,
                      struct store_writer **ret);
-void store_writer_free(struct store_writer *writer); /* NULL is allowed */
 
-/* Writes join one transaction until store_writer_commit(). SQLite's result codes. */
-int store_writer_apply(struct store_writer *writer, enum ring_write write, struct packet *packet,
-                       const struct ring_state *state, bool from_outbox, bool repaired);
+/* Drops what is not committed and closes the database. NULL is allowed. */
+void store_writer_free(struct store_writer *writer);
+
+/* Adds a RING_STORE output to the transaction; a message that is `late` gets its note with it. */
+int store_writer_apply(struct store_writer *writer, const struct ring_output *output, bool late);
+
+/* Adds the note that a stored message was delivered late, unless it has one. */
 int store_writer_note_late(struct store_writer *writer, const struct message_key *key);
+
+/* Ends the transaction, if there is one: everything is on disk. */
 int store_writer_commit(struct store_writer *writer);
 
-/* The highest messages of the range that fit `bytes_max`, ascending; the array is to be freed and
- * its packets to be given back. */
-int store_writer_fetch(struct store_writer *writer, const struct ring_output *fetch,
+/* Answers a RING_FETCH output: the highest messages of the range that fit, ascending. The array is
+ * to be freed and its packets are to be given back, also on failure. */
+int store_writer_fetch(struct store_writer *writer, const struct ring_output *output,
                        struct packet ***ret_packets, size_t *ret_count);
 
-sqlite3 *store_writer_database(struct store_writer *writer);
-
-/* Makes a message's packet of a row: hlc, origin id, seq, id, sent, kind, user, node, room, text.
- * NULL: no memory, or the row is not a message. */
-struct packet *store_row_packet(sqlite3_stmt *row);
-#define STORE_ROW_COLUMNS "m.hlc, o.id, m.seq, m.id, m.sent, m.kind, m.user, m.node, m.room, m.text"
+/* A sentence for a failure: what went wrong and what to do. NULL: no memory. */
+char *store_writer_error(const struct store_writer *writer, int result, const char *path);

@@ -1,0 +1,347 @@
+#include "store-thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "common/check.h"
+#include "common/util.h"
+
+struct jobs {
+    struct store_job *first, **last;
+};
+
+struct store_thread {
+    struct store_writer *writer; /* the thread's */
+    const char *path;
+    struct store_callbacks callbacks;
+    void *userdata;
+    struct event *event;
+    int wakeup; /* eventfd: something is done */
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t work;
+    /* under the mutex */
+    bool stopping;
+    struct jobs todo, done;
+    uint64_t oldest; /* when the oldest unfinished job was queued; 0: there is none */
+};
+
+static uint64_t monotonic_usec(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+void store_job_free(struct store_job *job)
+{
+    if (!job)
+        return;
+    if (job->type == STORE_JOB_WRITE)
+        packet_unref(job->output.store.packet);
+    for (size_t i = 0; i < job->count; i++)
+        packet_unref(job->packets[i]);
+    free(job->packets);
+    free(job->error);
+    free(job);
+}
+
+/* ---- lists of jobs ---- */
+
+static void jobs_init(struct jobs *jobs)
+{
+    jobs->first = NULL;
+    jobs->last = &jobs->first;
+}
+
+static void jobs_append(struct jobs *jobs, struct store_job *job)
+{
+    job->next = NULL;
+    *jobs->last = job;
+    jobs->last = &job->next;
+}
+
+/* Takes them all out. */
+static struct store_job *jobs_take(struct jobs *jobs)
+{
+    struct store_job *first = jobs->first;
+
+    jobs_init(jobs);
+    return first;
+}
+
+static void jobs_free(struct store_job *job)
+{
+    while (job) {
+        struct store_job *next = job->next;
+
+        store_job_free(job);
+        job = next;
+    }
+}
+
+/* ---- in the thread ---- */
+
+static void give_back(struct store_thread *thread, struct store_job *job)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&thread->mutex);
+    jobs_append(&thread->done, job);
+    pthread_mutex_unlock(&thread->mutex);
+    /* The counter's limit is 2^64. */
+    check(write(thread->wakeup, &one, sizeof(one)) == sizeof(one));
+}
+
+/* The writes that are not committed yet. */
+struct group {
+    struct store_job *job;   /* the last one, which will tell of all */
+    ring_ticket first, last; /* 0: only late notes */
+};
+
+static void give_back_failed(struct store_thread *thread, struct store_job *job, ring_ticket ticket,
+                             int result)
+{
+    job->failed = true;
+    job->ticket = ticket;
+    job->error = store_writer_error(thread->writer, result, thread->path);
+    give_back(thread, job);
+}
+
+static bool commit(struct store_thread *thread, struct group *group)
+{
+    struct store_job *job = steal_pointer(group->job);
+    int result;
+
+    if (!job)
+        return true;
+    result = store_writer_commit(thread->writer);
+    if (result != SQLITE_OK) {
+        give_back_failed(thread, job, group->first, result);
+        return false;
+    }
+    job->ticket = group->last;
+    group->first = group->last = 0;
+    give_back(thread, job);
+    return true;
+}
+
+static bool fetch(struct store_thread *thread, struct store_job *job)
+{
+    int result = store_writer_fetch(thread->writer, &job->output, &job->packets, &job->count);
+
+    if (result != SQLITE_OK) {
+        give_back_failed(thread, job, 0, result);
+        return false;
+    }
+    job->ticket = job->output.fetch.ticket;
+    give_back(thread, job);
+    return true;
+}
+
+static int write_job(struct store_thread *thread, const struct store_job *job, struct group *group)
+{
+    if (job->type == STORE_JOB_LATE)
+        return store_writer_note_late(thread->writer, &job->key);
+    group->last = job->output.store.ticket;
+    if (group->first == 0)
+        group->first = group->last;
+    return store_writer_apply(thread->writer, &job->output, job->late);
+}
+
+/* Takes the job. False: nothing more may be tried. */
+static bool do_job(struct store_thread *thread, struct store_job *job, struct group *group)
+{
+    int result;
+
+    if (job->type == STORE_JOB_FETCH) {
+        if (commit(thread, group))
+            return fetch(thread, job);
+        store_job_free(job);
+        return false;
+    }
+    result = write_job(thread, job, group);
+    store_job_free(group->job);
+    group->job = job;
+    if (result == SQLITE_OK)
+        return true;
+    give_back_failed(thread, steal_pointer(group->job), group->first, result);
+    return false;
+}
+
+/* All that waits; NULL: the store is being closed. */
+static struct store_job *take_work(struct store_thread *thread)
+{
+    struct store_job *work;
+
+    pthread_mutex_lock(&thread->mutex);
+    thread->oldest = thread->todo.first ? thread->todo.first->queued_at : 0;
+    while (!thread->todo.first && !thread->stopping)
+        pthread_cond_wait(&thread->work, &thread->mutex);
+    work = jobs_take(&thread->todo);
+    pthread_mutex_unlock(&thread->mutex);
+    return work;
+}
+
+/* Nothing is tried after a failure: what was promised since cannot be kept. */
+static void drop_work(struct store_thread *thread)
+{
+    struct store_job *work;
+
+    while ((work = take_work(thread)) != NULL)
+        jobs_free(work);
+}
+
+static void *run(void *userdata)
+{
+    struct store_thread *thread = userdata;
+    struct store_job *work;
+    bool sound = true;
+
+    while (sound && (work = take_work(thread)) != NULL) {
+        struct group group = {0};
+
+        while (sound && work) {
+            struct store_job *next = work->next;
+
+            sound = do_job(thread, work, &group);
+            work = next;
+        }
+        sound = sound && commit(thread, &group);
+        jobs_free(work);
+    }
+    if (!sound)
+        drop_work(thread);
+    return NULL;
+}
+
+/* ---- in the loop ---- */
+
+static void tell(struct store_thread *thread, const struct store_job *job)
+{
+    if (job->failed)
+        thread->callbacks.failed(thread->userdata, job->ticket,
+                                 job->error ? job->error : "the store failed for lack of memory");
+    else if (job->type == STORE_JOB_FETCH)
+        thread->callbacks.fetched(thread->userdata, job->ticket, job->count, job->packets);
+    else
+        thread->callbacks.stored(thread->userdata, job->ticket);
+}
+
+static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
+{
+    struct store_thread *thread = userdata;
+    struct store_job *done;
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof(count)) < 0)
+        return;
+    pthread_mutex_lock(&thread->mutex);
+    done = jobs_take(&thread->done);
+    pthread_mutex_unlock(&thread->mutex);
+    for (const struct store_job *job = done; job; job = job->next)
+        tell(thread, job);
+    jobs_free(done);
+}
+
+void store_thread_submit(struct store_thread *thread, struct store_job *job)
+{
+    job->queued_at = monotonic_usec();
+    pthread_mutex_lock(&thread->mutex);
+    if (thread->oldest == 0)
+        thread->oldest = job->queued_at;
+    jobs_append(&thread->todo, job);
+    pthread_cond_signal(&thread->work);
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+uint64_t store_thread_oldest_wait(struct store_thread *thread)
+{
+    uint64_t oldest;
+
+    pthread_mutex_lock(&thread->mutex);
+    oldest = thread->oldest;
+    pthread_mutex_unlock(&thread->mutex);
+    return oldest ? monotonic_usec() - oldest : 0;
+}
+
+/* ---- starting and ending ---- */
+
+/* Signals are the loop's. */
+static int start(struct store_thread *thread)
+{
+    sigset_t all, before;
+    int result;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = pthread_create(&thread->thread, NULL, run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    thread->running = result == 0;
+    if (thread->running)
+        pthread_setname_np(thread->thread, "store");
+    return -result;
+}
+
+int store_thread_new(struct event_base *base, struct store_writer *writer, const char *path,
+                     const struct store_callbacks *callbacks, void *userdata,
+                     struct store_thread **ret)
+{
+    struct store_thread *thread = calloc(1, sizeof(*thread));
+    int result;
+
+    if (!thread) {
+        store_writer_free(writer);
+        return -ENOMEM;
+    }
+    thread->writer = writer;
+    thread->path = path;
+    thread->callbacks = *callbacks;
+    thread->userdata = userdata;
+    jobs_init(&thread->todo);
+    jobs_init(&thread->done);
+    pthread_mutex_init(&thread->mutex, NULL);
+    pthread_cond_init(&thread->work, NULL);
+    thread->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    result = thread->wakeup < 0 ? -errno : 0;
+    if (result == 0) {
+        thread->event = event_new(base, thread->wakeup, EV_READ | EV_PERSIST, on_wakeup, thread);
+        result = thread->event && event_add(thread->event, NULL) == 0 ? start(thread) : -ENOMEM;
+    }
+    if (result < 0) {
+        store_thread_free(thread);
+        return result;
+    }
+    *ret = thread;
+    return 0;
+}
+
+void store_thread_free(struct store_thread *thread)
+{
+    if (!thread)
+        return;
+    if (thread->running) {
+        pthread_mutex_lock(&thread->mutex);
+        thread->stopping = true;
+        pthread_cond_signal(&thread->work);
+        pthread_mutex_unlock(&thread->mutex);
+        pthread_join(thread->thread, NULL);
+    }
+    if (thread->event)
+        event_free(thread->event);
+    if (thread->wakeup >= 0)
+        close(thread->wakeup);
+    jobs_free(jobs_take(&thread->done));
+    store_writer_free(thread->writer);
+    pthread_mutex_destroy(&thread->mutex);
+    pthread_cond_destroy(&thread->work);
+    free(thread);
+}

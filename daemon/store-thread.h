@@ -1,0 +1,50 @@
+#pragma once
+
+/* The store's thread: jobs go in from the event loop, first in first out, and come back done. All
+ * writes that wait are committed as one transaction, each read after the writes before it. */
+
+#include <event2/event.h>
+
+#include "store-write.h"
+
+struct store_thread;
+
+enum store_job_type {
+    STORE_JOB_WRITE,
+    STORE_JOB_FETCH,
+    STORE_JOB_LATE,
+};
+
+/* Something to do, and then what came of it; so being told needs no memory. */
+struct store_job {
+    struct store_job *next;
+    enum store_job_type type;
+    struct ring_output output; /* a write's packet is the job's */
+    bool late;                 /* the message written is, or will be, delivered late */
+    struct message_key key;    /* STORE_JOB_LATE */
+    uint64_t queued_at;        /* monotonic µs */
+
+    ring_ticket ticket; /* of the completion: as the callbacks have it */
+    bool failed;
+    char *error;
+    size_t count; /* what was fetched */
+    struct packet **packets;
+};
+
+/* NULL is allowed. */
+void store_job_free(struct store_job *job);
+
+/* Starts the thread, which takes the writer over (also on failure). `path` is for error texts and
+ * must stay. 0 or a negative errno. */
+int store_thread_new(struct event_base *base, struct store_writer *writer, const char *path,
+                     const struct store_callbacks *callbacks, void *userdata,
+                     struct store_thread **ret);
+
+/* Does what waits, then ends; no callback comes any more. NULL is allowed. */
+void store_thread_free(struct store_thread *thread);
+
+/* Takes the job. */
+void store_thread_submit(struct store_thread *thread, struct store_job *job);
+
+/* As store_oldest_wait(). */
+uint64_t store_thread_oldest_wait(struct store_thread *thread);

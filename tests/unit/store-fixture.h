@@ -1,0 +1,72 @@
+#pragma once
+
+/* A store in a directory of its own, with a loop, and messages for it. */
+
+#include "daemon/history.h"
+#include "daemon/store.h"
+
+struct completion {
+    enum { STORED, FAILED, FETCHED } type;
+    ring_ticket ticket;
+    char *error;
+    size_t count;
+    struct packet **packets;
+};
+
+struct fixture {
+    char directory[64];
+    struct event_base *base;
+    struct store *store;
+    struct history *history;
+    ring_ticket next_ticket;
+    size_t count; /* completions so far, in their order */
+    struct completion completions[65536];
+};
+
+/* For cmocka: a new directory with an open store and history in `*state`. */
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
+
+void fixture_open(struct fixture *fixture);
+void fixture_close(struct fixture *fixture);
+
+/* As after a restart: closed and opened again. */
+void fixture_reopen(struct fixture *fixture);
+
+/* The path of a file in the state directory, valid until the next call. */
+const char *fixture_path(struct fixture *fixture, const char *file);
+
+/* Runs a statement on the database, past the store. */
+void fixture_sql(struct fixture *fixture, const char *text);
+
+/* The number that a query gives. */
+int fixture_number(struct fixture *fixture, const char *text);
+
+/* Runs the loop until a completion of that kind and ticket (or above, for STORED) has come. */
+struct completion *fixture_wait(struct fixture *fixture, int type, ring_ticket ticket);
+
+/* The origin with that small number. */
+struct ring_id origin_of(unsigned number);
+
+/* A message's key: the seq of the first run, unless it is given whole. */
+struct message_key key_of(uint64_t hlc, unsigned origin, uint64_t n);
+
+/* A message whose id and text follow from its key. */
+struct message message_of(const struct message_key *key);
+
+/* Hands a message to the store, as the engine does. The ticket. */
+ring_ticket submit_message(struct fixture *fixture, const struct message *message, bool repaired);
+ring_ticket submit_key(struct fixture *fixture, const struct message_key *key, bool repaired);
+ring_ticket submit_outbox(struct fixture *fixture, const struct message *message);
+ring_ticket submit_state(struct fixture *fixture, const struct ring_state *state);
+ring_ticket submit_fetch(struct fixture *fixture, unsigned origin, uint64_t from, uint64_t to,
+                         size_t bytes_max);
+
+/* As the engine does for a RING_DELIVER. */
+void deliver(struct fixture *fixture, const struct message_key *key, bool late);
+
+/* Stores and delivers one message, and waits for both. */
+void say(struct fixture *fixture, const struct message_key *key);
+void repair(struct fixture *fixture, const struct message_key *key);
+
+struct message_key packet_key(const struct packet *packet);
