@@ -65,13 +65,19 @@ static void test_a_newline_behind_an_object_ends_it_too(void **unused)
 
 static void test_hostile_input_is_refused(void **unused)
 {
+#define INPUT(text)                                                                                \
+    {                                                                                              \
+        text, sizeof(text)                                                                         \
+    } /* with its NUL */
     static const struct {
         const char *data;
         size_t size;
-    } inputs[] = {{"hello\0", 6},     {"[1]\0", 4},
-                  {"{]\0", 3},        {"{\"a\":\"\xff\"}\0", 9},
-                  {"12\0", 3},        {"{\"a\":\"\\u0000\"}\0", 14},
-                  {"{\"a\":1}x\0", 9}};
+    } inputs[] = {
+        INPUT("hello"),      INPUT("[1]"),
+        INPUT("{]"),         INPUT("{\"a\":\"\xff\"}"),
+        INPUT("12"),         INPUT("{\"a\":\"\\u0000\"}"),
+        INPUT("{\"a\":1}x"), INPUT("{\"a\":"),
+    };
     char deep[200];
 
     (void)unused;
