@@ -22,25 +22,17 @@ struct reader {
 __attribute__((format(printf, 2, 3))) static void warn(struct reader *reader, const char *format,
                                                        ...)
 {
-    struct config *config = reader->config;
     _cleanup_free_ char *text = NULL;
-    char *warning = NULL;
     va_list arguments;
     int result;
 
     va_start(arguments, format);
     result = vasprintf(&text, format, arguments);
     va_end(arguments);
-    if (result < 0) {
+    if (result < 0)
         text = NULL;
-        return;
-    }
-    if (config->warnings_count < CONFIG_WARNINGS_MAX) {
-        if (asprintf(&warning, "%s:%u: %s", reader->path, reader->line, text) < 0)
-            return;
-        config->warnings[config->warnings_count] = warning;
-    }
-    config->warnings_count++;
+    else
+        config_warn(reader->config, "%s:%u: %s", reader->path, reader->line, text);
 }
 
 /* Cuts blanks at both ends, in place. */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +360,24 @@ void config_done(struct config *config)
     *config = (struct config){0};
 }
 
+void config_warn(struct config *config, const char *format, ...)
+{
+    char *warning;
+    va_list arguments;
+    int result;
+
+    va_start(arguments, format);
+    result = vasprintf(&warning, format, arguments);
+    va_end(arguments);
+    if (result < 0)
+        return;
+    if (config->warnings_count < CONFIG_WARNINGS_MAX)
+        config->warnings[config->warnings_count] = warning;
+    else
+        free(warning);
+    config->warnings_count++;
+}
+
 int config_add_peer(struct config *config, const char *peer)
 {
     char *peers;
@@ -378,12 +397,14 @@ static void closefilep(FILE **file)
         fclose(*file);
 }
 
-static int read_path(struct config *config, const char *path, bool must_exist)
+static int read_path(struct config *config, const char *path, bool expected)
 {
     _cleanup_(closefilep) FILE *file = fopen(path, "re");
 
+    if (!file && errno == ENOENT && expected)
+        config_warn(config, "%s: not there; the defaults are used", path);
     if (!file)
-        return errno == ENOENT && !must_exist ? 0 : -errno;
+        return errno == ENOENT ? 0 : -errno;
     return config_read_file(config, file, path);
 }
 
@@ -422,9 +443,9 @@ static int read_drop_ins(struct config *config, const char *path)
     return result;
 }
 
-int config_read(struct config *config, const char *path, bool must_exist)
+int config_read(struct config *config, const char *path, bool expected)
 {
-    int result = read_path(config, path, must_exist);
+    int result = read_path(config, path, expected);
 
     return result < 0 ? result : read_drop_ins(config, path);
 }

@@ -37,9 +37,9 @@ int config_init(struct config *config);
 void config_done(struct config *config);
 
 /* Reads `path` and then the files `path`.d/NAME.conf in the order of their names. What cannot be
- * used becomes a warning "FILE:LINE: …", and the value stays as it was. A file that does not exist
- * is no error unless `must_exist`. 0 or a negative errno. */
-int config_read(struct config *config, const char *path, bool must_exist);
+ * used becomes a warning "FILE:LINE: …", and the value stays as it was. No file at `path` is a
+ * warning only if one is `expected`. 0 or a negative errno. */
+int config_read(struct config *config, const char *path, bool expected);
 
 /* The same for one open file, named `path` in warnings. */
 int config_read_file(struct config *config, FILE *file, const char *path);
@@ -48,6 +48,10 @@ int config_read_file(struct config *config, FILE *file, const char *path);
  * value; -ENOMEM. `ret_expected` says what a value should be (a constant). */
 int config_set(struct config *config, const char *section, const char *key, const char *value,
                const char **ret_expected);
+
+/* Adds a warning; without memory it is left out. */
+__attribute__((format(printf, 2, 3))) void config_warn(struct config *config, const char *format,
+                                                       ...);
 
 /* Adds to a list setting: for --peer, which may be given more than once. 0 or -ENOMEM. */
 int config_add_peer(struct config *config, const char *peer);

@@ -28,7 +28,7 @@ struct control_options {
     const char *group;        /* group of that socket, and named in errors; NULL: this process's */
     const char *admin_group;  /* whose members are administrators; NULL: none */
     size_t message_bytes_max; /* the longest text of a send: MaxMessageBytes= */
-    bool keep_socket;         /* the socket outlives this process (file descriptor store) */
+    bool keep_socket;         /* it outlives this process in a descriptor store */
     struct control_callbacks callbacks;
 };
 

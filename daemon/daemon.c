@@ -102,7 +102,7 @@ int daemon_configure(const struct daemon_options *options, struct config *config
 
     *ret_error = NULL;
     if (result == 0) {
-        result = config_read(config, options->config_path, options->config_must_exist);
+        result = config_read(config, options->config_path, options->config_is_expected);
         if (result < 0 &&
             asprintf(ret_error, "%s: %s", options->config_path, strerror(-result)) < 0)
             *ret_error = NULL;
@@ -268,6 +268,7 @@ static void on_reload_signal(evutil_socket_t fd, short what, void *userdata)
         log_warnings(daemon, &config);
         engine_reconfigure(daemon->engine, &config);
         control_set_message_bytes_max(daemon->control, config.message_bytes_max);
+        daemon->config->greeting = config.greeting;
         if (journal_set_topics(daemon->journal, config.topics) < 0)
             journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING,
                         "Topics=%s: no such topic or mode, ignored", config.topics);
@@ -377,6 +378,7 @@ static int start_control(struct daemon *daemon, char **ret_error)
     _cleanup_free_ char *path = NULL;
     struct control_options options = {
         .listen_fd = inherited_socket(),
+        .keep_socket = getenv("NOTIFY_SOCKET") != NULL,
         .group = *daemon->config->group ? daemon->config->group : NULL,
         .admin_group =
             *daemon->config->admin_group ? daemon->config->admin_group : "ringchat-admin",

@@ -7,7 +7,7 @@
 /* What the command line says. Strings belong to the caller. */
 struct daemon_options {
     const char *config_path;
-    bool config_must_exist;
+    bool config_is_expected;
     const char *state_directory;                  /* NULL: the usual one */
     const char *socket_path;                      /* NULL: the usual one */
     const char *listen, *name, *ring, *key, *log; /* NULL: as configured */

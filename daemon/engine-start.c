@@ -80,7 +80,6 @@ static int configure(struct engine *engine, const struct config *config)
     engine->config.name = (struct bytes){engine->name, strlen(engine->name)};
     engine->config.ring = (struct bytes){engine->ring_name, strlen(engine->ring_name)};
     engine->config.networked = strcmp(config->key, "none") == 0;
-    engine->config.greeting = config->greeting;
     engine->config.heartbeat_interval = config->heartbeat_interval;
     engine->config.heartbeat_timeout = config->heartbeat_timeout;
     engine->config.link_timeout = config->link_timeout;
@@ -164,7 +163,6 @@ void engine_reconfigure(struct engine *engine, const struct config *config)
 {
     struct inbox_item *item = engine_item_new(RING_CONFIG);
 
-    engine->config.greeting = config->greeting;
     engine->config.heartbeat_interval = config->heartbeat_interval;
     engine->config.heartbeat_timeout = config->heartbeat_timeout;
     engine->config.link_timeout = config->link_timeout;

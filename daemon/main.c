@@ -84,7 +84,7 @@ static int take_option(int option, struct command_line *line)
     switch (option) {
     case OPTION_CONFIG:
         options->config_path = optarg;
-        options->config_must_exist = true;
+        options->config_is_expected = true;
         return -1;
     case OPTION_STATE:
         options->state_directory = optarg;

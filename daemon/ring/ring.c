@@ -185,7 +185,6 @@ static void reconfigure(struct ring *ring, const struct ring_config *config)
     ring->config.heartbeat_timeout = config->heartbeat_timeout;
     ring->config.link_timeout = config->link_timeout;
     ring->config.addresses = config->addresses;
-    ring->config.greeting = config->greeting;
 }
 
 /* ---- the step ---- */

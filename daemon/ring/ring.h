@@ -78,7 +78,6 @@ struct ring_config {
     uint64_t heartbeat_interval, heartbeat_timeout, link_timeout; /* µs */
     uint64_t entropy; /* seeds the core's random numbers */
     bool networked;   /* false: stay a ring of one and send nothing (no key) */
-    bool greeting;    /* send one notice when this node has joined others */
 };
 
 /* ---- inputs ---- */
@@ -95,7 +94,7 @@ enum ring_input_type {
     RING_STORED,       /* every write up to this ticket is on disk */
     RING_STORE_FAILED, /* writes from this ticket on are not, and will not be */
     RING_FETCHED,      /* the answer to a FETCH */
-    RING_CONFIG,       /* new settings: times, addresses, greeting; the rest is ignored */
+    RING_CONFIG,       /* new settings: times and addresses; the rest is ignored */
 };
 
 enum ring_command {
@@ -337,8 +336,6 @@ struct ring_status {
     uint64_t formations;                        /* started or joined since the start */
     uint64_t refused_frames, refused_datagrams; /* malformed, or of another ring */
     uint64_t sent_messages, delivered_messages, late_messages; /* since the start */
-    uint64_t
-        repair_missing; /* messages that the predecessor is known to hold and this node lacks */
 };
 
 void ring_get_status(const struct ring *ring, struct ring_status *ret);

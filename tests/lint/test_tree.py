@@ -107,7 +107,7 @@ def release_build(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("CFLAGS", "CPPFLAGS", "LDFLAGS")}
     for command in (["/usr/bin/meson", "setup", "--buildtype=release", "-Dwerror=true",
-                     "-Dtests=disabled", str(directory), str(ROOT)],
+                     "-Dtests=false", str(directory), str(ROOT)],
                     ["ninja", "-C", str(directory), "daemon/ring/libring.a"]):
         done = subprocess.run(command, capture_output=True, text=True, check=False,
                               env=environment)

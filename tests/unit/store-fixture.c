@@ -17,12 +17,14 @@
 /* Nothing here takes longer, not even under valgrind. */
 #define DEADLINE_SEC 60
 
+#define COMPLETIONS_MAX 65536
+
 static struct completion *add_completion(void *userdata, int type, ring_ticket ticket)
 {
     struct fixture *fixture = userdata;
     struct completion *completion = &fixture->completions[fixture->count++];
 
-    assert_true(fixture->count < sizeof(fixture->completions) / sizeof(fixture->completions[0]));
+    assert_true(fixture->count < COMPLETIONS_MAX);
     *completion = (struct completion){.type = type, .ticket = ticket};
     return completion;
 }
@@ -79,6 +81,8 @@ int fixture_set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
+    fixture->completions = calloc(COMPLETIONS_MAX, sizeof(*fixture->completions));
+    assert_non_null(fixture->completions);
     strcpy(fixture->directory, "/tmp/ringchat-store-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
     fixture->base = event_base_new();
@@ -107,6 +111,7 @@ int fixture_tear_down(void **state)
         free(completion->packets);
         free(completion->error);
     }
+    free(fixture->completions);
     nftw(fixture->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     free(fixture);
     return 0;
@@ -173,6 +178,18 @@ struct completion *fixture_wait(struct fixture *fixture, int type, ring_ticket t
         event_base_loop(fixture->base, EVLOOP_ONCE);
     }
     return found;
+}
+
+const struct ring_held *held_of(struct fixture *fixture, unsigned origin)
+{
+    const struct store_contents *contents = store_get_contents(fixture->store);
+    struct ring_id id = origin_of(origin);
+
+    for (size_t i = 0; i < contents->held_count; i++) {
+        if (ring_id_equal(&contents->held[i].origin, &id))
+            return &contents->held[i];
+    }
+    return NULL;
 }
 
 /* ---- messages ---- */

@@ -20,7 +20,7 @@ struct fixture {
     struct history *history;
     ring_ticket next_ticket;
     size_t count; /* completions so far, in their order */
-    struct completion completions[65536];
+    struct completion *completions;
 };
 
 /* For cmocka: a new directory with an open store and history in `*state`. */
@@ -44,6 +44,9 @@ int fixture_number(struct fixture *fixture, const char *text);
 
 /* Runs the loop until a completion of that kind and ticket (or above, for STORED) has come. */
 struct completion *fixture_wait(struct fixture *fixture, int type, ring_ticket ticket);
+
+/* What the store said on opening that it holds of an origin; NULL: nothing. */
+const struct ring_held *held_of(struct fixture *fixture, unsigned origin);
 
 /* The origin with that small number. */
 struct ring_id origin_of(unsigned number);

@@ -140,14 +140,19 @@ static void test_drop_ins_win_over_the_file_in_the_order_of_their_names(void **u
                      0);
 }
 
-static void test_a_file_that_must_be_there_and_is_not_is_an_error(void **unused)
+static void test_a_file_that_is_expected_and_not_there_is_a_warning(void **unused)
 {
     struct config config;
 
     (void)unused;
     assert_int_equal(config_init(&config), 0);
-    assert_int_equal(config_read(&config, "/nosuch/ringchatd.conf", true), -ENOENT);
     assert_int_equal(config_read(&config, "/nosuch/ringchatd.conf", false), 0);
+    assert_int_equal(config.warnings_count, 0);
+    assert_int_equal(config_read(&config, "/nosuch/ringchatd.conf", true), 0);
+    assert_int_equal(config.warnings_count, 1);
+    assert_string_equal(config.warnings[0],
+                        "/nosuch/ringchatd.conf: not there; the defaults are used");
+    assert_string_equal(config.ring_name, "ringchat");
     config_done(&config);
 }
 
@@ -160,7 +165,7 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_used_is_a_warning_with_its_line_and_the_default_stays),
         cmocka_unit_test(test_an_empty_value_is_the_default_again),
         cmocka_unit_test(test_drop_ins_win_over_the_file_in_the_order_of_their_names),
-        cmocka_unit_test(test_a_file_that_must_be_there_and_is_not_is_an_error),
+        cmocka_unit_test(test_a_file_that_is_expected_and_not_there_is_a_warning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

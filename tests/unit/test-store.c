@@ -8,13 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "common/util.h"
 #include "store-fixture.h"
@@ -36,18 +30,6 @@ static size_t fetch_all(struct fixture *fixture, unsigned origin, uint64_t from,
     for (size_t i = 0; i < completion->count; i++)
         ret[i] = packet_key(completion->packets[i]);
     return completion->count;
-}
-
-static const struct ring_held *held_of(struct fixture *fixture, unsigned origin)
-{
-    const struct store_contents *contents = store_get_contents(fixture->store);
-    struct ring_id id = origin_of(origin);
-
-    for (size_t i = 0; i < contents->held_count; i++) {
-        if (ring_id_equal(&contents->held[i].origin, &id))
-            return &contents->held[i];
-    }
-    return NULL;
 }
 
 /* ---- what is kept ---- */
@@ -328,7 +310,7 @@ static void store_randomly(struct fixture *fixture, uint64_t *random, uint64_t h
 
     for (unsigned n = 1; n < 200; n++) {
         for (unsigned origin = 1; origin < 4; origin++) {
-            bool falls = origin == 3 && random_below(random, 10) == 0;
+            bool falls = origin == 3 && random_below(random, 4) == 0;
 
             clock[origin] += 1 + (random_below(random, 16) ? 0 : random_below(random, 1ULL << 25));
             times[origin][n] = clock[origin] * 4 + origin - (falls ? 1ULL << 30 : 0);

@@ -1,47 +1,22 @@
-/* The store when something is wrong: what it refuses to open, a disk that fails, and kill -9. */
+/* What may go wrong with the store: when it is opened, when the disk refuses, when its process is
+ * killed. */
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
 #include "store-fixture.h"
-
-static size_t fetch_all(struct fixture *fixture, unsigned origin, uint64_t from, uint64_t to,
-                        struct message_key *ret, size_t capacity)
-{
-    struct completion *completion =
-        fixture_wait(fixture, FETCHED, submit_fetch(fixture, origin, from, to, SIZE_MAX));
-
-    assert_true(completion->count <= capacity);
-    for (size_t i = 0; i < completion->count; i++)
-        ret[i] = packet_key(completion->packets[i]);
-    return completion->count;
-}
-
-static const struct ring_held *held_of(struct fixture *fixture, unsigned origin)
-{
-    const struct store_contents *contents = store_get_contents(fixture->store);
-    struct ring_id id = origin_of(origin);
-
-    for (size_t i = 0; i < contents->held_count; i++) {
-        if (ring_id_equal(&contents->held[i].origin, &id))
-            return &contents->held[i];
-    }
-    return NULL;
-}
 
 /* ---- opening ---- */
 
@@ -293,7 +268,7 @@ static bool is_in_outbox(struct fixture *fixture, const struct message_key *key)
 
 static void assert_written(struct fixture *fixture, ring_ticket ticket)
 {
-    struct message_key key = key_of(ticket, ticket % 3, ticket / 3 + 1), found[1];
+    struct message_key key = key_of(ticket, ticket % 3, ticket / 3 + 1);
 
     if (ticket % 10 == 0)
         assert_true(store_get_contents(fixture->store)->state.run >= ticket);
@@ -302,7 +277,10 @@ static void assert_written(struct fixture *fixture, ring_ticket ticket)
     else
         assert_true(is_held(fixture, &key, ticket % 3));
     if (ticket % 10 > 1 && ticket % 97 == 0)
-        assert_int_equal(fetch_all(fixture, ticket % 3, key.seq, key.seq, found, 1), 1);
+        assert_int_equal(
+            fixture_wait(fixture, FETCHED, submit_fetch(fixture, ticket % 3, key.seq, key.seq, 1))
+                ->count,
+            1);
 }
 
 static void test_what_was_reported_stored_survives_kill_9(void **state)
@@ -337,5 +315,5 @@ int main(void)
         WITH_STORE(test_what_was_reported_stored_survives_kill_9),
     };
 
-    return cmocka_run_group_tests_name("store faults", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("store-failure", tests, NULL, NULL);
 }
