@@ -121,6 +121,8 @@ static int scan_byte(struct json_stream *stream, char c)
             stream->scan = SCAN_INSIDE;
         else if (c == '\\')
             stream->scan = SCAN_ESCAPE;
+        else if ((unsigned char)c < ' ')
+            return fail(stream, "a control character in a string is to be written as an escape");
         return 0;
     case SCAN_ESCAPE:
         stream->scan = c == 'u' ? SCAN_UNICODE : SCAN_STRING;
@@ -168,20 +170,27 @@ static void forget_object(struct json_stream *stream)
     stream->scan = SCAN_BEFORE;
 }
 
+/* json-c 0.18 refuses every character outside ASCII in its strict mode (its issue 875), so it gets
+ * them as escapes, in every version. */
 static int parse_object(struct json_stream *stream, struct json_object **ret)
 {
     _cleanup_(json_object_putp) struct json_object *object = NULL;
+    _cleanup_free_ char *escaped = NULL;
     struct json_tokener *tokener;
     enum json_tokener_error error;
+    size_t size;
 
     if (!text_is_utf8(stream->data, stream->size))
         return fail(stream, "the object is not UTF-8");
-    check(stream->size <= INT_MAX);
+    escaped = text_escape(stream->data, stream->size, &size);
+    if (!escaped)
+        return -ENOMEM;
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (!tokener)
         return -ENOMEM;
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    object = json_tokener_parse_ex(tokener, stream->data, (int)stream->size);
+    check(size <= INT_MAX);
+    object = json_tokener_parse_ex(tokener, escaped, (int)size);
     error = json_tokener_get_error(tokener);
     json_tokener_free(tokener);
     if (error != json_tokener_success || !json_object_is_type(object, json_type_object))

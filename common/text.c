@@ -6,6 +6,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "common/check.h"
 #include "common/cleanup.h"
 #include "common/util.h"
 
@@ -73,6 +74,38 @@ bool text_is_utf8(const char *data, size_t size)
             return false;
     }
     return true;
+}
+
+/* One escape, or two for a pair of surrogates. */
+static size_t put_escape(char *to, uint32_t character)
+{
+    if (character < 0x10000)
+        return (size_t)sprintf(to, "\\u%04x", character);
+    character -= 0x10000;
+    return (size_t)sprintf(to, "\\u%04x\\u%04x", 0xd800 | character >> 10,
+                           0xdc00 | (character & 0x3ff));
+}
+
+char *text_escape(const char *data, size_t size, size_t *ret_size)
+{
+    /* Two bytes become six, three six, four twelve; sprintf(3) ends with NUL. */
+    char *escaped = malloc(3 * size + 1);
+    size_t at = 0;
+
+    if (!escaped)
+        return NULL;
+    for (size_t i = 0, length; i < size; i += length) {
+        uint32_t character = 0;
+
+        length = decode((const unsigned char *)data + i, size - i, &character);
+        check(length > 0);
+        if (length == 1)
+            escaped[at++] = data[i];
+        else
+            at += put_escape(escaped + at, character);
+    }
+    *ret_size = at;
+    return escaped;
 }
 
 size_t text_cut(const char *data, size_t size, size_t limit)

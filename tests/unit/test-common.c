@@ -73,10 +73,18 @@ static void test_hostile_input_is_refused(void **unused)
         const char *data;
         size_t size;
     } inputs[] = {
-        INPUT("hello"),      INPUT("[1]"),
-        INPUT("{]"),         INPUT("{\"a\":\"\xff\"}"),
-        INPUT("12"),         INPUT("{\"a\":\"\\u0000\"}"),
-        INPUT("{\"a\":1}x"), INPUT("{\"a\":"),
+        INPUT("hello"),
+        INPUT("[1]"),
+        INPUT("{]"),
+        INPUT("{\"a\":\"\xff\"}"),
+        INPUT("12"),
+        INPUT("{\"a\":\"\\u0000\"}"),
+        INPUT("{\"a\":1}x"),
+        INPUT("{\"a\":"),
+        INPUT("{\"a\":\"\t\"}"),
+        INPUT("{\"a\":1,}"),
+        INPUT("{\"a\":\xc3\xa9}"),
+        INPUT("{\"a\":\"\xed\xa0\x80\"}"),
     };
     char deep[200];
 
@@ -87,6 +95,23 @@ static void test_hostile_input_is_refused(void **unused)
     memset(deep, '[', sizeof(deep));
     memcpy(deep, "{\"a\":", 5);
     assert_int_equal(feed(deep, sizeof(deep), 7, NULL), -EBADMSG);
+}
+
+static void test_every_letter_arrives_as_it_was_written(void **unused)
+{
+    static const char text[] = "{\"a\":\"A \xc3\xa9 \xe2\x82\xac \xef\xbf\xbf \xf0\x9f\x98\x80 "
+                               "\xf4\x8f\xbf\xbf \\u00e9 \\ud83d\\ude00 \\\\ \\\"\"}";
+    _cleanup_(json_stream_freep) struct json_stream *stream = json_stream_new(JSON_CALL_BYTES_MAX);
+    _cleanup_(json_object_putp) struct json_object *object = NULL;
+    struct json_object *value;
+    size_t used;
+
+    (void)unused;
+    assert_int_equal(json_stream_feed(stream, text, sizeof(text), &used, &object), 1);
+    assert_true(json_object_object_get_ex(object, "a", &value));
+    assert_string_equal(json_object_get_string(value),
+                        "A \xc3\xa9 \xe2\x82\xac \xef\xbf\xbf \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf "
+                        "\xc3\xa9 \xf0\x9f\x98\x80 \\ \"");
 }
 
 static void test_an_object_over_the_limit_is_refused(void **unused)
@@ -223,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_objects_are_cut_alike_in_slices_of_any_size),
         cmocka_unit_test(test_a_newline_behind_an_object_ends_it_too),
         cmocka_unit_test(test_hostile_input_is_refused),
+        cmocka_unit_test(test_every_letter_arrives_as_it_was_written),
         cmocka_unit_test(test_an_object_over_the_limit_is_refused),
         cmocka_unit_test(test_parameters_are_checked_against_the_interface),
         cmocka_unit_test(test_every_error_of_the_interface_has_a_sentence),
