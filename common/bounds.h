@@ -39,6 +39,9 @@
  * since, and of the rings that merge. */
 #define BASES_MAX 512
 
+/* A clock that is more than this off the leader's is warned of, µs. */
+#define CLOCK_OFFSET_MAX (60LL * 1000000)
+
 /* ---- flow control ---- */
 
 /* Unstable bytes of one origin: keeps a ring of 8 busy over a 1 ms lap at 1 Gbit/s. */

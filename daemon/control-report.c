@@ -11,9 +11,6 @@
 #include "common/util.h"
 #include "control-method.h"
 
-/* A member's clock that is off the leader's by more is worth a warning. */
-#define CLOCK_OFFSET_MAX (60 * (int64_t)USEC_PER_SEC)
-
 static struct json_object *text_value(const char *text)
 {
     _cleanup_free_ char *repaired = text_repair(text, strlen(text), NULL);
@@ -155,6 +152,8 @@ static const char *phase_text(enum ring_phase phase)
         return "forming";
     case RING_LEFT:
         return "left";
+    case RING_STALLED:
+        return "stalled";
     case RING_FAILED:
         return "failed";
     }
@@ -185,16 +184,22 @@ static void add_clock_warnings(const struct ring_view *view, struct json_object 
 }
 
 static struct json_object *warnings_value(struct control *control, const struct ring_view *view,
-                                          enum ring_phase phase)
+                                          const struct ring_status *status)
 {
     const struct control_callbacks *callbacks = &control->options.callbacks;
     struct json_object *list = json_object_new_array();
 
     if (!list)
         return NULL;
-    if (phase == RING_LEFT)
+    if (status->phase == RING_LEFT)
         add_warning(list, "this host has left the ring; come back with: ringchatctl join");
-    if (phase == RING_FAILED)
+    if (status->phase == RING_STALLED)
+        add_warning(list, "the disk of this host does not answer: it is out of the ring until it "
+                          "does; look at: journalctl -k");
+    if (status->cloned)
+        add_warning(list, "another live host has this host's identity: this one stays alone; see "
+                          "IDENTITY in ringchatd(8)");
+    if (status->phase == RING_FAILED)
         add_warning(list, "the disk of this host fails; look at: journalctl -u ringchatd");
     if (callbacks->warnings)
         callbacks->warnings(callbacks->userdata, add_warning, list);
@@ -227,7 +232,7 @@ static struct json_object *status_value(struct control *control, const struct ri
         {"formations", number_value(status.formations)},
         {"clients", number_value(control->client_count)},
         {"started", number_value(control->started)}, {"version", json_object_new_string(VERSION)},
-        {"warnings", warnings_value(control, view, status.phase)});
+        {"warnings", warnings_value(control, view, &status)});
 }
 
 struct json_object *report_status(struct control *control)

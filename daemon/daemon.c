@@ -134,7 +134,9 @@ static void write_status(struct daemon *daemon, char *ret, size_t size)
         warning = "; no ring key: messages are stored here only";
     else if (strcmp(daemon->config->key, "none") == 0)
         warning = "; not encrypted (Key=none)";
-    if (status.phase == RING_LEFT)
+    if (status.phase == RING_STALLED)
+        snprintf(ret, size, "out of the ring: the disk does not answer");
+    else if (status.phase == RING_LEFT)
         snprintf(ret, size, "left the ring, %llu messages%s", messages, warning);
     else if (view->self == view->leader)
         snprintf(ret, size, "leader of %zu member%s, %llu messages%s", view->count,

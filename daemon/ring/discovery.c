@@ -190,7 +190,7 @@ static int probe_datagram_received(struct ring *ring, struct reader *reader,
 
     if (reader->failed)
         return -EBADMSG;
-    if (ring->phase == RING_LEFT || ring->phase == RING_FAILED)
+    if (ring->phase != RING_LIVE && ring->phase != RING_FORMING)
         return 0;
     datagram_begin(ring, &writer, FRAME_PROBE_DATAGRAM_ACK);
     write_formation_id(&writer, &id);
@@ -205,8 +205,7 @@ static int probe_ack_received(struct ring *ring, struct reader *reader,
 
     if (reader->failed)
         return -EBADMSG;
-    if (ring->formation && ring->formation->token.id.tag == id.tag)
-        probe_answered(ring, sender, instance);
+    probe_answered(ring, sender, instance, id.tag);
     return 0;
 }
 

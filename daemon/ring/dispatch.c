@@ -54,6 +54,11 @@ static int take_LEFT(struct ring *ring, struct frame *frame)
     return 0;
 }
 
+static int take_CLONE(struct ring *ring, struct frame *frame)
+{
+    return clone_received(ring, &frame->reader);
+}
+
 static int take_GATHER(struct ring *ring, struct frame *frame)
 {
     struct token token = {0};

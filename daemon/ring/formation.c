@@ -142,6 +142,7 @@ bool formation_join(struct ring *ring, struct token *token)
     formation_free(ring);
     link_hang_up(ring, ring->merge_link);
     merges_free(steal_pointer(ring->merges));
+    clone_stop(ring);
     for (size_t i = 0; i < ELEMENTS(stopped); i++)
         ring_disarm(ring, stopped[i]);
     formation = ring_allocate(ring, 1, sizeof(*formation));

@@ -37,6 +37,10 @@ void leave_command(struct ring *ring, ring_ticket ticket)
     }
     answer_leave(ring, RING_ABANDONED);
     ring->leave_ticket = ticket;
+    if (ring->phase == RING_STALLED) {
+        leave_now(ring);
+        return;
+    }
     if (!ring->leaving)
         ring_arm(ring, TIMER_LEAVE, LEAVE_TIMEOUT);
     ring->leaving = true;
@@ -89,9 +93,8 @@ static void write_clock(struct ring *ring)
     ring->stored_state.hlc_bound = MIN(ring->stored_state.hlc_bound, ring->hlc);
 }
 
-void leave_now(struct ring *ring)
+void leave_detach(struct ring *ring)
 {
-    ring->leaving = false;
     formation_free(ring);
     while (!list_empty(&ring->links))
         link_hang_up(ring, list_entry(ring->links.next, struct link, list));
@@ -99,9 +102,17 @@ void leave_now(struct ring *ring)
         ring_disarm(ring, (enum timer)i);
     repair_stopped(ring);
     merges_free(steal_pointer(ring->merges));
+    clone_stop(ring);
     live_reset(ring);
+    commands_abandon(ring);
     if (!view_is_alone(ring) || ring->told_members)
         view_alone(ring);
+}
+
+void leave_now(struct ring *ring)
+{
+    ring->leaving = false;
+    leave_detach(ring);
     ring->phase = RING_LEFT;
     leave_settle(ring);
     write_clock(ring);
@@ -115,6 +126,15 @@ void leave_settle(struct ring *ring)
         messages_settle_all(ring);
 }
 
+/* From being away to a ring of one that looks for others. */
+void leave_return(struct ring *ring)
+{
+    ring->phase = RING_LIVE;
+    if (ring->config.networked)
+        discovery_begin(ring);
+    live_pump(ring);
+}
+
 void leave_join(struct ring *ring, ring_ticket ticket)
 {
     if (ring->phase != RING_LEFT) {
@@ -126,9 +146,6 @@ void leave_join(struct ring *ring, ring_ticket ticket)
         return;
     }
     view_alone(ring);
-    ring->phase = RING_LIVE;
-    if (ring->config.networked)
-        discovery_begin(ring);
     ring_emit_reply(ring, ticket, RING_DONE);
-    live_pump(ring);
+    leave_return(ring);
 }

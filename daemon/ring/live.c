@@ -109,7 +109,7 @@ void live_send_command(struct ring *ring, const struct ring_input *in)
     struct message message = *in->command.message;
     struct held_message *held;
 
-    if (ring->phase == RING_FAILED) {
+    if (ring->phase == RING_FAILED || ring->phase == RING_STALLED) {
         ring_emit_reply(ring, in->command.ticket, RING_STORE_BROKEN);
         return;
     }

@@ -34,7 +34,7 @@ enum merge_refusal {
 static const char *const refusal_texts[] = {
     [MERGE_NOT_LEADER] = "it does not lead its ring",
     [MERGE_FORMING] = "it is forming a view",
-    [MERGE_HELD_OFF] = "an earlier merge failed, it waits",
+    [MERGE_HELD_OFF] = "an earlier merge did not hold, it waits",
 };
 
 void merges_free(struct merge *merges)
@@ -63,6 +63,9 @@ bool merge_wanted(const struct ring *ring, const struct offer *offer)
 
     if (member && member->instance == offer->instance)
         return false;
+    if (ring_id_equal(&offer->leader, &ring->config.id))
+        return offer->members > ring->view.count ||
+               (offer->members == ring->view.count && offer->instance > ring->config.instance);
     return ranks_above(offer->members, &offer->leader, ring->view.count, &ring->config.id);
 }
 
@@ -141,9 +144,17 @@ void merge_refused(struct ring *ring, struct link *link, struct reader *reader)
 
 /* ---- the larger one takes in ---- */
 
-static void refuse(struct ring *ring, struct link *link, enum merge_refusal reason)
+/* How long that ring is still to wait, µs. */
+static uint64_t held_off(struct ring *ring, const struct link *link)
 {
     uint64_t wait = ring->merge_wait_until > ring->now ? ring->merge_wait_until - ring->now : 0;
+
+    return MAX(wait, flap_wait(ring, &link->peer));
+}
+
+static void refuse(struct ring *ring, struct link *link, enum merge_refusal reason)
+{
+    uint64_t wait = held_off(ring, link);
     struct writer writer;
 
     writer_begin(&writer, FRAME_MERGE_REFUSE, 0);
@@ -179,7 +190,7 @@ static struct merge *merge_read(struct ring *ring, struct reader *reader)
 }
 
 /* Takes the merge over. A second one of the same leader replaces the first. */
-static void add_merge(struct ring *ring, struct link *link, struct merge *merge)
+void merge_add(struct ring *ring, struct link *link, struct merge *merge)
 {
     struct ring_event *event = ring_emit_event(ring, RING_EVENT_MERGE_TAKEN);
     struct merge **place = &ring->merges;
@@ -217,8 +228,9 @@ int merge_received(struct ring *ring, struct link *link, struct reader *reader)
         return -EBADMSG;
     ring->highest_epoch = MAX(ring->highest_epoch, merge->epoch);
     if (ring->phase == RING_LIVE && view_is_leader(ring) && !ring->leaving &&
-        ring->now >= ring->merge_wait_until) {
-        add_merge(ring, link, merge);
+        held_off(ring, link) == 0) {
+        if (!clone_suspected(ring, link, merge))
+            merge_add(ring, link, merge);
         return 0;
     }
     free(merge);

@@ -111,12 +111,16 @@ void probe_tick(struct ring *ring)
     ring_arm(ring, TIMER_PROBE, PROBE_ROUND);
 }
 
-void probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance)
+void probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance, uint64_t tag)
 {
     struct formation *formation = ring->formation;
     struct candidate *candidate;
 
-    if (!formation || !formation->probing)
+    if (!formation) {
+        clone_probe_answered(ring, id, instance, tag);
+        return;
+    }
+    if (!formation->probing || formation->token.id.tag != tag)
         return;
     candidate = token_candidate(&formation->token, id);
     if (!candidate || candidate->heard || candidate->failed)
@@ -134,7 +138,11 @@ void probe_silent(struct ring *ring, const struct ring_id *id)
     struct formation *formation = ring->formation;
     struct candidate *candidate;
 
-    if (!formation || !formation->probing)
+    if (!formation) {
+        clone_probe_silent(ring, id);
+        return;
+    }
+    if (!formation->probing)
         return;
     candidate = token_candidate(&formation->token, id);
     if (!candidate || candidate->heard)
@@ -163,6 +171,6 @@ void probe_acknowledged(struct ring *ring, struct reader *reader)
     struct ring_id id = read_id(reader);
     uint64_t instance = read_u64(reader);
 
-    if (!reader->failed && ring->formation && ring->formation->token.id.tag == formation.tag)
-        probe_answered(ring, &id, instance);
+    if (!reader->failed)
+        probe_answered(ring, &id, instance, formation.tag);
 }

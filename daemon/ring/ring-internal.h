@@ -19,6 +19,8 @@ struct ring_event *ring_emit_event_about(struct ring *ring, enum ring_event_type
 void ring_emit_reply(struct ring *ring, ring_ticket ticket, enum ring_reply reply);
 void ring_arm(struct ring *ring, enum timer timer, uint64_t delay);
 void ring_disarm(struct ring *ring, enum timer timer);
+/* Answers elect and refresh commands that nobody will finish. */
+void commands_abandon(struct ring *ring);
 uint64_t ring_random(struct ring *ring);
 /* `delay` times 1 … 1 + `spread` percent. */
 uint64_t ring_jitter(struct ring *ring, uint64_t delay, unsigned spread);
@@ -171,7 +173,7 @@ void gather_hop_failed(struct ring *ring, const char *reason);
 
 void probe_begin(struct ring *ring);
 void probe_tick(struct ring *ring);
-void probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance);
+void probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance, uint64_t tag);
 void probe_silent(struct ring *ring, const struct ring_id *id);
 void probe_received(struct ring *ring, struct link *link, struct reader *reader);
 void probe_acknowledged(struct ring *ring, struct reader *reader);
@@ -220,6 +222,8 @@ void merge_refused(struct ring *ring, struct link *link, struct reader *reader);
 void merge_begin(struct ring *ring);
 void merge_give_up(struct ring *ring);
 void merge_failed(struct ring *ring);
+/* Takes the merge over, for the next formation. */
+void merge_add(struct ring *ring, struct link *link, struct merge *merge);
 void merges_free(struct merge *merges);
 
 /* ---- leave.c ---- */
@@ -233,6 +237,27 @@ void leave_now(struct ring *ring);
 void leave_settle(struct ring *ring);
 void leave_join(struct ring *ring, ring_ticket ticket);
 bool leaver_is(const struct ring *ring, const struct ring_id *id);
+
+/* Cuts this node off from all others: a ring of one, and what was under way is dropped. */
+void leave_detach(struct ring *ring);
+void leave_return(struct ring *ring);
+
+/* ---- stall.c, flap.c, clone.c: hung disks, flapping members, doubled identities ---- */
+
+void stall_watch(struct ring *ring);
+void stall_begin(struct ring *ring);
+void stall_stored(struct ring *ring);
+void flap_joined(struct ring *ring, const struct ring_id *id);
+void flap_lost(struct ring *ring, const struct ring_id *id);
+/* How long the node is still held off, µs. */
+uint64_t flap_wait(struct ring *ring, const struct ring_id *id);
+bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge);
+void clone_cleared(struct ring *ring);
+void clone_stop(struct ring *ring);
+void clone_probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance,
+                          uint64_t tag);
+void clone_probe_silent(struct ring *ring, const struct ring_id *id);
+int clone_received(struct ring *ring, struct reader *reader);
 
 /* ---- repair.c ---- */
 

@@ -25,6 +25,8 @@ enum timer {
     TIMER_OUTBOX,         /* queued messages have waited long enough to be worth a write */
     TIMER_LEAVE,          /* leaving takes too long */
     TIMER_REPAIR_REPORT,  /* history repair has been quiet for a moment */
+    TIMER_STORE,          /* the disk has completed nothing for too long */
+    TIMER_CLONE,          /* the listed node of a doubtful merge does not answer */
     TIMERS
 };
 
@@ -194,6 +196,13 @@ struct merge {
     struct candidate members[];
 };
 
+/* A node that joined; see flap.c. */
+struct flap {
+    struct ring_id id;
+    unsigned count;                       /* how often it was lost at once */
+    uint64_t merged_at, held_until, wait; /* µs */
+};
+
 /* ---- fetches ---- */
 
 enum fetch_purpose {
@@ -282,6 +291,12 @@ struct ring {
     struct merge *merges;                  /* that wait to be taken in */
     uint64_t merge_after;                  /* asks nobody before */
     uint64_t merge_wait, merge_wait_until; /* takes nobody in before; the wait doubles */
+    size_t flaps_count;
+    struct flap flaps[32];
+    struct merge *doubtful_merge; /* brings an id that is a member's; see clone.c */
+    ring_link doubtful_link;      /* that brought it */
+    struct ring_id doubtful_id;
+    uint64_t doubtful_tag; /* of the probes that ask the member */
 
     /* leaving */
     bool leaving, leave_asked;

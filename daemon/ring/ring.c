@@ -98,6 +98,12 @@ static void fire(struct ring *ring, enum timer timer)
     case TIMER_REPAIR_REPORT:
         repair_report(ring);
         return;
+    case TIMER_STORE:
+        stall_begin(ring);
+        return;
+    case TIMER_CLONE:
+        clone_cleared(ring);
+        return;
     case TIMERS:
         break;
     }
@@ -119,7 +125,8 @@ static void fire_due(struct ring *ring)
 static void doubt_self(struct ring *ring)
 {
     static const enum timer accusing[] = {TIMER_HEARTBEAT_LOST, TIMER_PROBE, TIMER_HOP,
-                                          TIMER_DEADLINE, TIMER_LINK_BROKE};
+                                          TIMER_DEADLINE, TIMER_LINK_BROKE, TIMER_STORE,
+                                          TIMER_CLONE};
 
     if (list_empty(&ring->links))
         return;
@@ -200,11 +207,21 @@ static void stored(struct ring *ring, ring_ticket ticket)
     ring->state_writes_count -= done;
     memmove(ring->state_writes, ring->state_writes + done,
             ring->state_writes_count * sizeof(ring->state_writes[0]));
+    stall_stored(ring);
     repair_stored(ring);
     live_stored(ring);
     sync_check(ring);
     leave_settle(ring);
     leave_check(ring);
+}
+
+void commands_abandon(struct ring *ring)
+{
+    if (ring->elect_ticket)
+        ring_emit_reply(ring, ring->elect_ticket, RING_ABANDONED);
+    if (ring->refresh_ticket)
+        ring_emit_reply(ring, ring->refresh_ticket, RING_ABANDONED);
+    ring->elect_ticket = ring->refresh_ticket = 0;
 }
 
 /* The disk takes nothing any more: no promise can be kept, so none is made, and the others are not
@@ -215,6 +232,7 @@ static void store_failed(struct ring *ring)
         return;
     ring_emit_event(ring, RING_EVENT_STORE_FAILED);
     live_answer_all(ring, RING_STORE_BROKEN);
+    commands_abandon(ring);
     formation_free(ring);
     while (!list_empty(&ring->links))
         link_hang_up(ring, list_entry(ring->links.next, struct link, list));
@@ -326,6 +344,7 @@ int ring_step(struct ring *ring, const struct ring_input *in, struct ring_outbox
     if (ring->started && ring->expected != NEVER && ring->now > ring->expected + LATE_LOOP)
         doubt_self(ring);
     result = dispatch(ring, in);
+    stall_watch(ring);
     ring->out = NULL;
     ring->expected = ring_deadline(ring);
     if (ring->broken) {
@@ -360,6 +379,7 @@ void ring_free(struct ring *ring)
     delivery_done(ring);
     repair_done(ring);
     merges_free(ring->merges);
+    merges_free(ring->doubtful_merge);
     free(ring->members);
     free(ring->told_members);
     free(ring);

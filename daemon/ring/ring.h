@@ -299,6 +299,7 @@ enum ring_phase {
     RING_LIVE,    /* a view is installed and traffic flows */
     RING_FORMING, /* a formation is under way */
     RING_LEFT,    /* left in good order; alone until RING_JOIN */
+    RING_STALLED, /* the disk does not answer; alone, acknowledges nothing until it does */
     RING_FAILED,  /* the store failed; nothing is acknowledged any more */
 };
 
@@ -336,6 +337,7 @@ struct ring_status {
     uint64_t formations;                        /* started or joined since the start */
     uint64_t refused_frames, refused_datagrams; /* malformed, or of another ring */
     uint64_t sent_messages, delivered_messages, late_messages; /* since the start */
+    bool cloned; /* another live node has this node's id: this one stays alone */
 };
 
 void ring_get_status(const struct ring *ring, struct ring_status *ret);

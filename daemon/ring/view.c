@@ -127,6 +127,17 @@ static bool is_in(const struct ring_member *member, const struct ring_member *me
     return false;
 }
 
+/* A clock that is off shows wrong times, and pulls the ring's logical clock ahead. */
+static void tell_clock(struct ring *ring, const struct ring_member *member)
+{
+    int64_t offset = member->clock_offset;
+
+    if (offset >= -CLOCK_OFFSET_MAX && offset <= CLOCK_OFFSET_MAX)
+        return;
+    ring_emit_event_about(ring, RING_EVENT_CLOCK, &member->id)->number =
+        (uint64_t)(offset < 0 ? -offset : offset) / USEC_PER_SEC;
+}
+
 void view_tell_changes(struct ring *ring)
 {
     const struct ring_view *told = &ring->told;
@@ -134,15 +145,21 @@ void view_tell_changes(struct ring *ring)
     size_t joined = 0;
 
     for (size_t i = 0; i < told->count; i++) {
-        if (!is_in(&ring->told_members[i], ring->members, ring->view.count))
-            tell_gone(ring, &ring->told_members[i]);
+        if (is_in(&ring->told_members[i], ring->members, ring->view.count))
+            continue;
+        if (!leaver_is(ring, &ring->told_members[i].id))
+            flap_lost(ring, &ring->told_members[i].id);
+        tell_gone(ring, &ring->told_members[i]);
     }
     for (size_t i = 0; i < ring->view.count; i++) {
         if (is_in(&ring->members[i], ring->told_members, told->count))
             continue;
         joined++;
-        if (i != ring->view.self)
-            ring_emit_event_about(ring, RING_EVENT_JOINED, &ring->members[i].id);
+        if (i == ring->view.self)
+            continue;
+        flap_joined(ring, &ring->members[i].id);
+        ring_emit_event_about(ring, RING_EVENT_JOINED, &ring->members[i].id);
+        tell_clock(ring, &ring->members[i]);
     }
     if (joined > 1)
         ring_emit_event_about(ring, RING_EVENT_MERGED, &leader->id)->number = joined;

@@ -1,0 +1,151 @@
+/* Clones: two live nodes with one id, as after a state directory was copied to a second host.
+ *
+ * Rule: a leader to which a node comes under an id of its view, and another instance, asks the
+ * listed one by a probe. Silent, refused or another instance: the newcomer is that node restarted.
+ * Answered: the newcomer is told CLONE, stays alone from then on, and says so. It fails if the
+ * listed node is cut off in this moment: then it is replaced, and is the newcomer when it comes
+ * back. */
+
+#include "ring-internal.h"
+
+#include <errno.h>
+
+#include "common/util.h"
+
+/* What the listed node gets to answer: the same as for any probe of a formation. */
+#define CLONE_PROBE_TIME (150 * USEC_PER_MSEC)
+
+static struct packet *clone_frame(const struct ring_id *id, uint64_t instance)
+{
+    struct writer writer;
+
+    writer_begin(&writer, FRAME_CLONE, 0);
+    write_id(&writer, id);
+    write_u64(&writer, instance);
+    return writer_end(&writer);
+}
+
+/* A candidate of the merge that is a member here, or this node, under another instance. */
+static const struct candidate *find_double(const struct ring *ring, const struct merge *merge)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct ring_member *member = view_member(ring, &merge->members[i].id);
+
+        if (member && member->instance != merge->members[i].instance)
+            return &merge->members[i];
+    }
+    return NULL;
+}
+
+void clone_stop(struct ring *ring)
+{
+    merges_free(steal_pointer(ring->doubtful_merge));
+    ring_disarm(ring, TIMER_CLONE);
+}
+
+static void refuse_clone(struct ring *ring, struct link *link, const struct candidate *candidate)
+{
+    ring_emit_event_about(ring, RING_EVENT_CLONE, &candidate->id);
+    link_send(ring, link, clone_frame(&candidate->id, candidate->instance));
+}
+
+static void send_probes(struct ring *ring, const struct ring_member *listed)
+{
+    struct ring_formation_id id = {.initiator = ring->config.id, .tag = ring->doubtful_tag};
+    struct writer writer;
+
+    datagram_begin(ring, &writer, FRAME_PROBE_DATAGRAM);
+    write_formation_id(&writer, &id);
+    datagram_send(ring, &writer, &listed->addresses);
+    writer_begin(&writer, FRAME_PROBE, 0);
+    write_formation_id(&writer, &id);
+    link_dial(ring, LINK_PROBE, &listed->id, &listed->addresses, writer_end(&writer));
+}
+
+/* Whether the merge has to wait, or is refused, for a double; it is taken over then. */
+bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge)
+{
+    const struct candidate *candidate = find_double(ring, merge);
+
+    if (!candidate)
+        return false;
+    if (ring_id_equal(&candidate->id, &ring->config.id)) {
+        refuse_clone(ring, link, candidate);
+        merges_free(merge);
+        return true;
+    }
+    clone_stop(ring);
+    ring->doubtful_merge = merge;
+    ring->doubtful_link = link->number;
+    ring->doubtful_id = candidate->id;
+    ring->doubtful_tag = ring_random(ring);
+    ring_arm(ring, TIMER_CLONE, CLONE_PROBE_TIME);
+    send_probes(ring, view_member(ring, &candidate->id));
+    return true;
+}
+
+/* The listed node is not there: the newcomer is the same node, restarted. */
+void clone_cleared(struct ring *ring)
+{
+    struct merge *merge = steal_pointer(ring->doubtful_merge);
+    struct link *link = link_find(ring, ring->doubtful_link);
+
+    ring_disarm(ring, TIMER_CLONE);
+    if (merge && link)
+        merge_add(ring, link, merge);
+    else
+        merges_free(merge);
+}
+
+void clone_probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance,
+                          uint64_t tag)
+{
+    const struct ring_member *listed = view_member(ring, id);
+    const struct candidate *candidate;
+    struct link *link;
+
+    if (!ring->doubtful_merge || tag != ring->doubtful_tag ||
+        !ring_id_equal(id, &ring->doubtful_id))
+        return;
+    if (!listed || listed->instance != instance) {
+        clone_cleared(ring);
+        return;
+    }
+    candidate = find_double(ring, ring->doubtful_merge);
+    link = link_find(ring, ring->doubtful_link);
+    if (candidate)
+        refuse_clone(ring, link, candidate);
+    clone_stop(ring);
+}
+
+void clone_probe_silent(struct ring *ring, const struct ring_id *id)
+{
+    if (ring->doubtful_merge && ring_id_equal(id, &ring->doubtful_id))
+        clone_cleared(ring);
+}
+
+/* This node is the clone, or a member of the ring that it leads. */
+int clone_received(struct ring *ring, struct reader *reader)
+{
+    struct ring_id id = read_id(reader);
+    uint64_t instance = read_u64(reader);
+    const struct ring_member *member = view_member(ring, &id);
+
+    if (reader->failed)
+        return -EBADMSG;
+    if (!member || member->instance != instance)
+        return 0;
+    ring_emit_event_about(ring, RING_EVENT_CLONE, &id);
+    if (!ring_id_equal(&id, &ring->config.id)) {
+        link_dial(ring, LINK_PROBE, &id, &member->addresses, clone_frame(&id, instance));
+        return 0;
+    }
+    if (ring->phase != RING_LIVE && ring->phase != RING_FORMING)
+        return 0;
+    leave_detach(ring);
+    ring->config.networked = false;
+    ring->counters.cloned = true;
+    ring->phase = RING_STALLED;
+    stall_stored(ring);
+    return 0;
+}
