@@ -103,6 +103,7 @@ void leave_detach(struct ring *ring)
     repair_stopped(ring);
     merges_free(steal_pointer(ring->merges));
     clone_stop(ring);
+    ring->offer_pending = false;
     live_reset(ring);
     commands_abandon(ring);
     if (!view_is_alone(ring) || ring->told_members)

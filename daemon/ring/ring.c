@@ -400,6 +400,7 @@ void ring_get_status(const struct ring *ring, struct ring_status *ret)
     ret->hlc = ring->hlc;
     ret->queued = ring->queue_count;
     ret->unstable = ring->window_count;
+    ret->unstable_bytes = ring->window_bytes;
     ret->undelivered = ring->undelivered_count;
     ret->undelivered_bytes = ring->undelivered_bytes;
     list_for_each (at, &ring->links)

@@ -329,9 +329,10 @@ struct ring_status {
     enum ring_phase phase;
     uint64_t lap_usec; /* the last heartbeat's way round; 0: none yet */
     uint64_t hlc;
-    size_t queued;      /* local messages that have no key yet */
-    size_t unstable;    /* own messages that have one and are not stable */
-    size_t undelivered; /* messages held and not delivered */
+    size_t queued;         /* local messages that have no key yet */
+    size_t unstable;       /* own messages that have one and are not stable */
+    size_t unstable_bytes; /* what they cost of the window */
+    size_t undelivered;    /* messages held and not delivered */
     size_t undelivered_bytes;
     size_t links;                               /* open or being opened */
     uint64_t formations;                        /* started or joined since the start */

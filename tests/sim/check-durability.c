@@ -9,7 +9,7 @@ static void check_members(struct sim *sim, const struct node *node, int number)
     const struct ring_view *view = ring_get_view(node->ring);
 
     for (size_t i = 0; i < view->count; i++) {
-        int member = view->members[i].id.bytes[0] - 1;
+        int member = node_number(&view->members[i].id);
 
         if (!disk_has(&sim->nodes[member].disk, number))
             sim_fail(sim, "durability", "node %d acknowledges message %d, node %d has it not",
@@ -17,7 +17,7 @@ static void check_members(struct sim *sim, const struct node *node, int number)
     }
 }
 
-static void answered(struct sim *sim, const struct node *node, int number, enum ring_reply reply)
+static void answered(struct sim *sim, struct node *node, int number, enum ring_reply reply)
 {
     if (reply == RING_DONE) {
         check_members(sim, node, number);
@@ -44,7 +44,8 @@ static void delivered(struct sim *sim, struct node *node, const struct message *
 static void ended(struct sim *sim)
 {
     for (size_t i = 0; i < sim->messages_count; i++) {
-        if (!sim->messages[i].acknowledged && !sim->messages[i].accepted)
+        if ((!sim->messages[i].acknowledged && !sim->messages[i].accepted) ||
+            sim->messages[i].excused)
             continue;
         for (size_t k = 0; k < sim->nodes_count; k++) {
             if (!sim->nodes[k].seen[i])

@@ -20,7 +20,7 @@ static void delivered(struct sim *sim, struct node *node, const struct message *
         return;
     }
     sent = &sim->messages[number];
-    if (message->key.origin.bytes[0] != sent->sender + 1 || !is(message->user, "user") ||
+    if (node_number(&message->key.origin) != sent->sender || !is(message->user, "user") ||
         !is(message->room, "main") || message->text.size != sent->size)
         sim_fail(sim, "integrity", "node %d delivers message %d otherwise than it was sent",
                  node->number, number);

@@ -21,7 +21,7 @@ static void started(struct sim *sim, struct node *node)
     (void)sim;
     memset(node->seen, 0, sizeof(node->seen));
     for (size_t i = 0; i < node->disk.count; i++) {
-        int number = message_number(node->disk.messages[i]);
+        int number = node->disk.messages[i].number;
 
         if (node->seen[number])
             sim_fail(sim, "once", "node %d has message %d twice", node->number, number);

@@ -3,7 +3,7 @@
 
 #include "sim.h"
 
-static void stepped(struct sim *sim, const struct node *node)
+static void stepped(struct sim *sim, struct node *node)
 {
     const char *broken = node->ring ? ring_broken_invariant(node->ring) : NULL;
 

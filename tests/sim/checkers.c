@@ -5,11 +5,11 @@
 #include "sim.h"
 
 static const struct checker *const checkers[] = {
-    &check_outputs, &check_integrity,  &check_order,
-    &check_once,    &check_durability, &check_convergence,
+    &check_outputs, &check_membership, &check_bounds,  &check_integrity,   &check_order,
+    &check_once,    &check_durability, &check_answers, &check_convergence,
 };
 
-void checkers_stepped(struct sim *sim, const struct node *node)
+void checkers_stepped(struct sim *sim, struct node *node)
 {
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
         if (checkers[i]->stepped)
@@ -40,7 +40,7 @@ void checkers_delivered(struct sim *sim, struct node *node, const struct packet 
     }
 }
 
-void checkers_answered(struct sim *sim, const struct node *node, int number, enum ring_reply reply)
+void checkers_answered(struct sim *sim, struct node *node, int number, enum ring_reply reply)
 {
     sim_trace(sim, "%d: message %d %s", node->number, number,
               reply == RING_DONE       ? "acknowledged"

@@ -29,6 +29,7 @@ static void begin_commit(struct sim *sim, struct node *node)
     if (sim_chance(sim, SLOW_COMMIT_PERCENT))
         delay += SLOW_COMMIT_USEC;
     node->committing = true;
+    node->commit_count = node->requests_count;
     event = sim_event(sim, node->number, delay, EVENT_COMMIT);
     event->count = node->requests_count;
     sim_push(sim, event);
@@ -49,10 +50,24 @@ static enum request_kind kind_of(const struct ring_output *output)
     check_unreachable();
 }
 
+static void tell_failed(struct sim *sim, struct node *node, ring_ticket ticket)
+{
+    struct event *event = sim_event(sim, node->number, 100, EVENT_INPUT);
+
+    event->input.type = RING_STORE_FAILED;
+    event->input.store_failed.ticket = ticket;
+    sim_push(sim, event);
+}
+
 void disk_submit(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     struct request *request;
 
+    if (node->disk_broken) {
+        if (output->type == RING_STORE)
+            tell_failed(sim, node, output->store.ticket);
+        return;
+    }
     node->requests = grow(node->requests, node->requests_count, &node->requests_allocated,
                           sizeof(*node->requests));
     request = &node->requests[node->requests_count++];
@@ -75,11 +90,7 @@ void disk_submit(struct sim *sim, struct node *node, const struct ring_output *o
 
 bool disk_has(const struct disk *disk, int message)
 {
-    for (size_t i = disk->count; i-- > 0;) {
-        if (message_number(disk->messages[i]) == message)
-            return true;
-    }
-    return false;
+    return disk->has && disk->has[message];
 }
 
 bool disk_has_in_outbox(const struct disk *disk, int message)
@@ -109,22 +120,31 @@ static void remove_from_outbox(struct disk *disk, int message)
 static void write_message(struct sim *sim, struct node *node, const struct request *request)
 {
     struct disk *disk = &node->disk;
-    struct message message, there;
+    struct message message;
+    int number = message_number(request->packet);
 
     check(message_unpack(request->packet, &message) == 0);
     if (request->from_outbox)
-        remove_from_outbox(disk, message_number(request->packet));
+        remove_from_outbox(disk, number);
     for (size_t i = 0; i < disk->count; i++) {
-        check(message_unpack(disk->messages[i], &there) == 0);
-        if (there.key.seq != message.key.seq ||
-            !ring_id_equal(&there.key.origin, &message.key.origin))
+        const struct record *there = &disk->messages[i];
+
+        if (there->key.seq != message.key.seq ||
+            !ring_id_equal(&there->key.origin, &message.key.origin))
             continue;
-        if (!ring_id_equal(&there.id, &message.id))
+        if (!ring_id_equal(&there->id, &message.id))
             sim_fail(sim, "integrity", "node %d has two messages under one seq", node->number);
         return;
     }
-    disk->messages = grow(disk->messages, disk->count, &disk->allocated, sizeof(struct packet *));
-    disk->messages[disk->count++] = packet_ref(request->packet);
+    if (!disk->has)
+        disk->has = calloc(MESSAGES_MAX, sizeof(bool));
+    check(disk->has != NULL);
+    disk->has[number] = true;
+    disk->messages = grow(disk->messages, disk->count, &disk->allocated, sizeof(struct record));
+    disk->messages[disk->count++] = (struct record){.packet = packet_ref(request->packet),
+                                                    .key = message.key,
+                                                    .id = message.id,
+                                                    .number = number};
 }
 
 static void write_outbox(struct disk *disk, const struct request *request)
@@ -148,30 +168,28 @@ static void tell_stored(struct sim *sim, struct node *node, ring_ticket ticket)
 
 static int by_seq(const void *a, const void *b)
 {
-    struct message first, second;
+    const struct record *first = *(const struct record *const *)a;
+    const struct record *second = *(const struct record *const *)b;
 
-    check(message_unpack(*(struct packet *const *)a, &first) == 0);
-    check(message_unpack(*(struct packet *const *)b, &second) == 0);
-    return first.key.seq < second.key.seq ? -1 : first.key.seq > second.key.seq;
+    return first->key.seq < second->key.seq ? -1 : first->key.seq > second->key.seq;
 }
 
 /* The highest of the range that fit. */
 static size_t find_range(const struct disk *disk, const struct request *request,
-                         struct packet **found)
+                         const struct record **found)
 {
     size_t count = 0, bytes = 0, first;
 
     for (size_t i = 0; i < disk->count; i++) {
-        struct message message;
+        const struct record *record = &disk->messages[i];
 
-        check(message_unpack(disk->messages[i], &message) == 0);
-        if (ring_id_equal(&message.key.origin, &request->origin) &&
-            message.key.seq >= request->from && message.key.seq <= request->to)
-            found[count++] = disk->messages[i];
+        if (record->key.seq >= request->from && record->key.seq <= request->to &&
+            ring_id_equal(&record->key.origin, &request->origin))
+            found[count++] = record;
     }
     qsort(found, count, sizeof(*found), by_seq);
     for (first = count; first > 0; first--) {
-        bytes += found[first - 1]->size;
+        bytes += found[first - 1]->packet->size;
         if (bytes > request->bytes_max && first < count)
             break;
     }
@@ -183,11 +201,15 @@ static void fetch(struct sim *sim, struct node *node, const struct request *requ
 {
     struct event *event = sim_event(sim, node->number, 0, EVENT_INPUT);
 
-    event->packets = calloc(node->disk.count + 1, sizeof(struct packet *));
+    const struct record **found = calloc(node->disk.count + 1, sizeof(*found));
+
+    check(found != NULL);
+    event->count = find_range(&node->disk, request, found);
+    event->packets = calloc(event->count + 1, sizeof(struct packet *));
     check(event->packets != NULL);
-    event->count = find_range(&node->disk, request, event->packets);
     for (size_t i = 0; i < event->count; i++)
-        packet_ref(event->packets[i]);
+        event->packets[i] = packet_ref(found[i]->packet);
+    free(found);
     event->input.type = RING_FETCHED;
     event->input.fetched.ticket = request->ticket;
     event->input.fetched.count = event->count;
@@ -197,6 +219,11 @@ static void fetch(struct sim *sim, struct node *node, const struct request *requ
 void disk_commit(struct sim *sim, struct node *node, size_t count)
 {
     ring_ticket stored = 0;
+
+    if (node->disk_hangs) {
+        node->commit_due = count;
+        return;
+    }
 
     for (size_t i = 0; i < count; i++) {
         struct request *request = &node->requests[i];
@@ -229,6 +256,97 @@ void disk_commit(struct sim *sim, struct node *node, size_t count)
         begin_commit(sim, node);
 }
 
+/* ---- faults ---- */
+
+void disk_hang(struct sim *sim, struct node *node)
+{
+    sim_trace(sim, "%d: the disk hangs", node->number);
+    node->disk_hangs = true;
+}
+
+void disk_go_on(struct sim *sim, struct node *node)
+{
+    size_t due = node->commit_due;
+
+    if (!node->disk_hangs)
+        return;
+    sim_trace(sim, "%d: the disk goes on", node->number);
+    node->disk_hangs = false;
+    node->commit_due = 0;
+    if (node->running && due > 0)
+        disk_commit(sim, node, due);
+}
+
+/* From here on every write fails; what is under way is lost. */
+void disk_break(struct sim *sim, struct node *node)
+{
+    if (!node->running || node->disk_broken)
+        return;
+    sim_trace(sim, "%d: the disk fails", node->number);
+    disk_lose_requests(node);
+    node->disk_broken = true;
+    tell_failed(sim, node, node->last_ticket + 1);
+}
+
+static void copy_disk(struct disk *to, const struct disk *from)
+{
+    *to = (struct disk){.state = from->state, .count = from->count, .allocated = from->count};
+    to->messages = calloc(from->count + 1, sizeof(struct record));
+    to->has = calloc(MESSAGES_MAX, sizeof(bool));
+    check(to->messages != NULL && to->has != NULL);
+    for (size_t i = 0; i < from->count; i++) {
+        to->messages[i] = from->messages[i];
+        packet_ref(to->messages[i].packet);
+        to->has[to->messages[i].number] = true;
+    }
+}
+
+static bool anybody_else_has(const struct sim *sim, const struct node *node, int message)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (&sim->nodes[i] != node && disk_has(&sim->nodes[i].disk, message))
+            return true;
+    }
+    return false;
+}
+
+/* What was on no other disk is lost with this one, and nobody can help it. */
+static void restore(struct sim *sim, struct node *node)
+{
+    node_crash(sim, node, false);
+    for (size_t i = 0; i < sim->messages_count; i++) {
+        if (!disk_has(&sim->backup, (int)i) && !anybody_else_has(sim, node, (int)i))
+            sim->messages[i].excused = true;
+    }
+    sim_trace(sim, "%d: an older backup of %zu messages comes back", node->number,
+              sim->backup.count);
+    disk_free(&node->disk);
+    node->disk = sim->backup;
+    sim->backup = (struct disk){0};
+    node->restored = true;
+    node->has_last = false;
+    node->top = (struct message_key){0};
+    node_start(sim, node);
+}
+
+/* One node a seed has a backup made, and gets it back later; a run lasts at least 2 s, so that the
+ * runs of the lost life are not taken again. */
+void disk_back_up_or_restore(struct sim *sim, struct node *node)
+{
+    if (sim->has_backup) {
+        if (sim->backup.messages && sim->now > sim->backup_time + 2000000)
+            restore(sim, &sim->nodes[sim->backup_node]);
+        return;
+    }
+    if (node->disk.outbox_count > 0 || node->disk.state.run == 0)
+        return;
+    sim_trace(sim, "%d: a backup is made", node->number);
+    sim->has_backup = true;
+    sim->backup_node = node->number;
+    sim->backup_time = sim->now;
+    copy_disk(&sim->backup, &node->disk);
+}
+
 void disk_lose_requests(struct node *node)
 {
     for (size_t i = 0; i < node->requests_count; i++)
@@ -240,9 +358,11 @@ void disk_lose_requests(struct node *node)
 void disk_free(struct disk *disk)
 {
     for (size_t i = 0; i < disk->count; i++)
-        packet_unref(disk->messages[i]);
+        packet_unref(disk->messages[i].packet);
     for (size_t i = 0; i < disk->outbox_count; i++)
         packet_unref(disk->outbox[i]);
     free(disk->messages);
+    free(disk->has);
     free(disk->outbox);
+    *disk = (struct disk){0};
 }

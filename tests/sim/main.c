@@ -1,5 +1,5 @@
-/* sim [--seeds N | --seeds A..B | --seed N] [--nodes N] [--trace]: plays seeds and tells which
- * fail. */
+/* sim [--seeds N | --seeds A..B | --seed N] [--nodes N] [--until-failure] [--trace]: plays seeds
+ * and tells which fail. */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@ struct options {
     uint64_t first, last; /* both included */
     size_t nodes;         /* 0: as the seed has it */
     bool trace;
+    bool until_failure;
 };
 
 struct totals {
@@ -41,11 +42,10 @@ static bool parse_seeds(const char *text, struct options *options)
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    static const struct option long_options[] = {{"seeds", required_argument, NULL, 's'},
-                                                 {"seed", required_argument, NULL, 'o'},
-                                                 {"nodes", required_argument, NULL, 'n'},
-                                                 {"trace", no_argument, NULL, 't'},
-                                                 {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {
+        {"seeds", required_argument, NULL, 's'},   {"seed", required_argument, NULL, 'o'},
+        {"nodes", required_argument, NULL, 'n'},   {"trace", no_argument, NULL, 't'},
+        {"until-failure", no_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.first = 1, .last = 500};
@@ -58,6 +58,8 @@ static bool parse(int argc, char **argv, struct options *options)
             options->nodes = strtoull(optarg, NULL, 10);
         if (option == 't')
             options->trace = true;
+        if (option == 'u')
+            options->until_failure = true;
         if (option == '?')
             return false;
     }
@@ -114,13 +116,15 @@ int main(int argc, char **argv)
 
     check(sim != NULL);
     if (!parse(argc, argv, &options)) {
-        fputs("sim [--seeds N|A..B] [--seed N] [--nodes 1..9] [--trace]\n", stderr);
+        fputs("sim [--seeds N|A..B] [--seed N] [--nodes 1..256] [--until-failure] [--trace]\n",
+              stderr);
         return EXIT_USAGE;
     }
     totals.heal = calloc(options.last - options.first + 1, sizeof(*totals.heal));
     check(totals.heal != NULL);
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    for (uint64_t seed = options.first; seed <= options.last; seed++)
+    for (uint64_t seed = options.first;
+         seed <= options.last && !(options.until_failure && totals.failed > 0); seed++)
         play(sim, seed, &options, &totals);
     clock_gettime(CLOCK_MONOTONIC, &end);
     print_totals(&totals,

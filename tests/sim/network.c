@@ -15,8 +15,9 @@
 
 struct ring_address network_address(int node)
 {
-    return (struct ring_address){
-        .family = 4, .ip = {10, 0, 0, (uint8_t)(node + 1)}, .port = (uint16_t)(FIRST_PORT + node)};
+    return (struct ring_address){.family = 4,
+                                 .ip = {10, 0, (uint8_t)(node / 200), (uint8_t)(node % 200 + 1)},
+                                 .port = (uint16_t)(FIRST_PORT + node)};
 }
 
 static uint64_t latency(struct sim *sim)
@@ -159,6 +160,9 @@ void network_send(struct sim *sim, struct node *node, const struct ring_output *
     event->input.frame.link = other(connection, side)->link;
     event->packet = packet_ref(packet);
     sim_push(sim, event);
+    side->on_the_way += packet->size;
+    if (side->on_the_way > sim->on_the_way_max)
+        sim->on_the_way_max = side->on_the_way;
 }
 
 static void send_datagram(struct sim *sim, const struct node *node, int to, struct packet *packet)
@@ -209,6 +213,8 @@ bool network_arrives(struct sim *sim, const struct event *event)
         return true;
     connection = &sim->connections[event->connection - 1];
     side = receiver(sim, event);
+    if (event->packet)
+        other(connection, side)->on_the_way -= event->packet->size;
     if (!side->open)
         return false;
     if (sim->cut[other(connection, side)->node][side->node])

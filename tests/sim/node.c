@@ -11,7 +11,11 @@
 /* The wall clock at the begin of the world: 2025-11-23. */
 #define WALL_USEC (1763900000ULL * 1000000)
 
-#define TEXT_SIZE_MAX 2000
+#define TEXT_SIZE_MAX 16384
+
+/* Tickets from here on are of commands that are no sends, and tell which, and about whom. */
+#define FIRST_COMMAND (1ULL << 40)
+#define COMMANDS 8
 
 int message_number(const struct packet *packet)
 {
@@ -40,6 +44,18 @@ static void trace_event(struct sim *sim, const struct node *node, const struct r
               event->reason ? event->reason : "");
 }
 
+static void command_answered(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    const struct ring_view *view = ring_get_view(node->ring);
+    struct ring_id target = node_id(output->reply.ticket / COMMANDS % NODES_MAX);
+
+    node->commands--;
+    sim_trace(sim, "%d: command answered %d", node->number, output->reply.reply);
+    if (output->reply.ticket % COMMANDS == RING_ELECT && output->reply.reply == RING_DONE &&
+        !ring_id_equal(&view->members[view->leader].id, &target))
+        sim_fail(sim, "answers", "node %d tells of an election that did not happen", node->number);
+}
+
 static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     switch (output->type) {
@@ -63,7 +79,10 @@ static void apply(struct sim *sim, struct node *node, const struct ring_output *
         checkers_delivered(sim, node, output->deliver.packet, output->deliver.late);
         return;
     case RING_REPLY:
-        checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
+        if (output->reply.ticket >= FIRST_COMMAND)
+            command_answered(sim, node, output);
+        else
+            checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
         return;
     case RING_EVENT:
         trace_event(sim, node, &output->event);
@@ -103,8 +122,18 @@ static void step(struct sim *sim, struct node *node, struct ring_input *in)
 
     in->now = sim->now;
     in->wall = WALL_USEC + sim->now + (uint64_t)node->clock_skew;
+    memory_fail_after(node->fail_allocation);
     result = ring_step(node->ring, in, &sim->outbox);
-    if (result == -ENOMEM || (result == -EBADMSG && in->type != RING_DATAGRAM))
+    if (node->fail_allocation > 0)
+        node->fail_allocation = memory_left();
+    memory_fail_after(0);
+    if (result == -ENOMEM) {
+        if (sim->outbox.count > 0)
+            sim_fail(sim, "outputs", "node %d without memory has outputs", node->number);
+        node_crash(sim, node, false);
+        return;
+    }
+    if (result == -EBADMSG && in->type != RING_DATAGRAM)
         sim_fail(sim, "outputs", "node %d refuses an input of type %d: %d", node->number, in->type,
                  result);
     checkers_stepped(sim, node);
@@ -158,7 +187,8 @@ void node_take(struct sim *sim, struct event *event)
         return;
     }
     if (event->kind == EVENT_COMMIT) {
-        disk_commit(sim, node, event->count);
+        if (!node->disk_broken)
+            disk_commit(sim, node, event->count);
         event->count = 0;
         event_free(event);
         return;
@@ -202,16 +232,19 @@ void node_resume(struct sim *sim, struct node *node)
 void node_send_message(struct sim *sim, struct node *node)
 {
     static const char text[TEXT_SIZE_MAX] = "text";
+    uint64_t longest = sim->floods ? TEXT_SIZE_MAX : sim_chance(sim, 10) ? 2000 : 40;
     int number = (int)sim->messages_count;
     struct ring_input in = {.type = RING_COMMAND};
     struct message message = {.id = {{0}}, .user = {"user", 4}, .room = {"main", 4}};
 
     if (!node->running || node->paused || sim->messages_count == MESSAGES_MAX)
         return;
-    message.text =
-        (struct bytes){text, 1 + sim_below(sim, sim_chance(sim, 10) ? TEXT_SIZE_MAX - 1 : 40)};
-    sim->messages[sim->messages_count++] =
-        (struct sent){.sender = node->number, .size = message.text.size};
+    message.text = (struct bytes){text, 1 + sim_below(sim, longest)};
+    sim->messages[sim->messages_count++] = (struct sent){.sender = node->number,
+                                                         .life = node->life,
+                                                         .seen = node->top,
+                                                         .from_backup = node->restored,
+                                                         .size = message.text.size};
     memcpy(message.id.bytes, &number, sizeof(number));
     message.id.bytes[15] = 1;
     in.command.command = RING_SEND_MESSAGE;
@@ -221,76 +254,96 @@ void node_send_message(struct sim *sim, struct node *node)
     step(sim, node, &in);
 }
 
+void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target)
+{
+    struct ring_input in = {.type = RING_COMMAND};
+
+    if (!node->running || node->paused)
+        return;
+    in.command.command = command;
+    in.command.ticket =
+        FIRST_COMMAND + COMMANDS * (NODES_MAX * ++sim->commands + target) + (ring_ticket)command;
+    in.command.node = node_id(target);
+    node->commands++;
+    sim_trace(sim, "%d: command %d, node %llu", node->number, command, (unsigned long long)target);
+    step(sim, node, &in);
+}
+
+void node_rejoin(struct sim *sim, struct node *node)
+{
+    struct ring_status status;
+
+    if (!node->running || node->paused || sim->failed)
+        return;
+    ring_get_status(node->ring, &status);
+    if (status.phase == RING_LEFT)
+        node_command(sim, node, RING_JOIN, 0);
+}
+
 /* ---- starting and dying ---- */
 
 /* What the store would tell: ascending intervals for each origin. */
 struct contents {
-    size_t held_count;
+    size_t held_count, intervals_count;
     struct ring_held held[NODES_MAX];
     struct ring_interval *intervals;
     struct message_key top;
 };
 
-static void read_origin(const struct disk *disk, const struct ring_id *origin,
-                        struct contents *contents, size_t *used)
+static int by_origin_and_seq(const void *a, const void *b)
 {
-    struct packet **found = calloc(disk->count + 1, sizeof(struct packet *));
-    struct ring_interval *first = contents->intervals + *used;
-    size_t count = 0, intervals = 0;
+    const struct record *first = *(const struct record *const *)a;
+    const struct record *second = *(const struct record *const *)b;
+    int order = ring_id_compare(&first->key.origin, &second->key.origin);
 
-    check(found != NULL);
-    for (size_t i = 0; i < disk->count; i++) {
-        struct message message;
-
-        check(message_unpack(disk->messages[i], &message) == 0);
-        if (!ring_id_equal(&message.key.origin, origin))
-            continue;
-        found[count++] = disk->messages[i];
-        if (message_key_compare(&message.key, &contents->top) > 0)
-            contents->top = message.key;
-    }
-    /* Few messages: a selection of the next higher one will do. */
-    for (uint64_t last = 0; count > 0;) {
-        uint64_t next = UINT64_MAX;
-
-        for (size_t i = 0; i < count; i++) {
-            struct message message;
-
-            check(message_unpack(found[i], &message) == 0);
-            if (message.key.seq > last && message.key.seq < next)
-                next = message.key.seq;
-        }
-        if (next == UINT64_MAX)
-            break;
-        if (intervals > 0 && first[intervals - 1].to + 1 == next)
-            first[intervals - 1].to = next;
-        else
-            first[intervals++] = (struct ring_interval){next, next};
-        last = next;
-    }
-    free(found);
-    *used += intervals;
-    if (intervals > 0)
-        contents->held[contents->held_count++] =
-            (struct ring_held){.origin = *origin, .count = intervals, .intervals = first};
+    return order ? order : first->key.seq < second->key.seq ? -1 : first->key.seq > second->key.seq;
 }
 
-static struct ring_id node_id(size_t number)
+/* Adds a record behind those before it. */
+static void add_record(struct contents *contents, const struct record *record)
 {
-    return (struct ring_id){{(uint8_t)(number + 1)}};
+    struct ring_held *held =
+        contents->held_count ? &contents->held[contents->held_count - 1] : NULL;
+    struct ring_interval *last = contents->intervals + contents->intervals_count - 1;
+
+    if (message_key_compare(&record->key, &contents->top) > 0)
+        contents->top = record->key;
+    if (!held || !ring_id_equal(&held->origin, &record->key.origin)) {
+        held = &contents->held[contents->held_count++];
+        *held = (struct ring_held){.origin = record->key.origin, .intervals = last + 1};
+    }
+    if (held->count > 0 && last->to + 1 == record->key.seq) {
+        last->to++;
+        return;
+    }
+    held->count++;
+    contents->intervals_count++;
+    last[1] = (struct ring_interval){record->key.seq, record->key.seq};
 }
 
-static void read_disk(const struct sim *sim, const struct disk *disk, struct contents *ret)
+struct ring_id node_id(size_t number)
 {
-    size_t used = 0;
+    return (struct ring_id){{(uint8_t)((number + 1) / 256), (uint8_t)((number + 1) % 256)}};
+}
 
-    *ret = (struct contents){.intervals = calloc(disk->count + 1, sizeof(struct ring_interval))};
-    check(ret->intervals != NULL);
-    for (size_t i = 0; i < sim->nodes_count; i++) {
-        struct ring_id id = node_id(i);
+int node_number(const struct ring_id *id)
+{
+    return id->bytes[0] * 256 + id->bytes[1] - 1;
+}
 
-        read_origin(disk, &id, ret, &used);
-    }
+static void read_disk(const struct disk *disk, struct contents *ret)
+{
+    const struct record **records = calloc(disk->count + 1, sizeof(*records));
+
+    memset(ret, 0, sizeof(*ret));
+    ret->intervals = calloc(disk->count + 1, sizeof(struct ring_interval));
+    check(ret->intervals != NULL && records != NULL);
+    for (size_t i = 0; i < disk->count; i++)
+        records[i] = &disk->messages[i];
+    qsort(records, disk->count, sizeof(*records), by_origin_and_seq);
+    for (size_t i = 0; i < disk->count; i++)
+        add_record(ret, records[i]);
+    free(records);
 }
 
 void node_start(struct sim *sim, struct node *node)
@@ -315,11 +368,15 @@ void node_start(struct sim *sim, struct node *node)
     node->running = node->host_up = true;
     node->paused = false;
     node->crash_after = -1;
+    node->fail_allocation = 0;
+    node->disk_broken = false;
+    node->commands = 0;
+    node->checked_view = 0;
     node->last_ticket = node->last_fetch = node->last_link = 0;
     node->ring = ring_new();
     check(node->ring != NULL);
     checkers_started(sim, node);
-    read_disk(sim, &node->disk, &contents);
+    read_disk(&node->disk, &contents);
     in.start.config = &config;
     in.start.state = node->disk.state;
     in.start.top = contents.top;
@@ -346,7 +403,11 @@ void node_crash(struct sim *sim, struct node *node, bool power)
     node->host_up = !power;
     if (!power)
         network_process_gone(sim, node);
+    /* What was being written may be on the disk, and nobody was told. */
+    if (node->committing && !node->disk_broken && sim_chance(sim, 30))
+        disk_commit(sim, node, node->commit_count);
     node->life++;
+    node->commands = 0;
     node->crash_after = -1;
     disk_lose_requests(node);
     for (size_t i = 0; i < node->inbox_count; i++)

@@ -1,5 +1,7 @@
 /* One seed: a ring forms, is used and hurt, is healed, and is looked at. */
 
+#include <string.h>
+
 #include "sim.h"
 
 #define SECOND 1000000ULL
@@ -8,8 +10,14 @@
 #define HEAL_MAX (15 * SECOND)
 #define REST (3 * SECOND)
 
+/* The histories are the same within this after that: tens of MB may have to be repaired. */
+#define REPAIR_MAX (60 * SECOND)
+
 /* A stable split gets this long to form its rings. */
 #define SPLIT_TIME (20 * SECOND)
+
+/* Messages of one burst: several windows. */
+#define BURST_MAX 400
 
 /* More formations than this after healing would not end. */
 #define FORMATIONS_PER_NODE_MAX 60
@@ -35,6 +43,21 @@ bool run_is_one_ring(const struct sim *sim)
     return true;
 }
 
+static bool commands_wait(const struct sim *sim)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (sim->nodes[i].commands > 0)
+            return true;
+    }
+    return false;
+}
+
+static void rejoin_all(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++)
+        node_rejoin(sim, &sim->nodes[i]);
+}
+
 static uint64_t count_formations(const struct sim *sim)
 {
     uint64_t count = sim->formations;
@@ -55,6 +78,15 @@ static struct node *any_node(struct sim *sim)
     return &sim->nodes[sim_below(sim, sim->nodes_count)];
 }
 
+/* One message, or now and then a burst that fills windows and queues. */
+static void send_some(struct sim *sim, struct node *node)
+{
+    uint64_t count = sim->floods && sim_chance(sim, 10) ? sim_below(sim, BURST_MAX) : 1;
+
+    for (uint64_t i = 0; i < count && !sim->failed; i++)
+        node_send_message(sim, node);
+}
+
 /* Messages from random nodes at about `rate` a second. */
 static void chat(struct sim *sim, uint64_t until, uint64_t rate)
 {
@@ -63,7 +95,7 @@ static void chat(struct sim *sim, uint64_t until, uint64_t rate)
 
         sim_run(sim, next < until ? next : until);
         if (!sim->failed)
-            node_send_message(sim, any_node(sim));
+            send_some(sim, any_node(sim));
     }
 }
 
@@ -84,12 +116,36 @@ static void hurt(struct sim *sim)
         sim_run(sim, sim->now + 10000 + sim_below(sim, 3 * SECOND));
 }
 
-/* Each part of a stable split goes on by itself (G7): what is sent in it is acknowledged in it. */
+/* All faults end, and whoever was leaving has left, and comes back. */
+static void settle_down(struct sim *sim)
+{
+    fault_heal_all(sim);
+    if (!sim->failed)
+        sim_run(sim, sim->now + 2 * REST);
+    rejoin_all(sim);
+}
+
+/* G7: what these nodes send is acknowledged, whatever the others do. */
+static void check_available(struct sim *sim, const struct node *except)
+{
+    size_t before = sim->messages_count;
+
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
+        if (&sim->nodes[i] != except)
+            node_send_message(sim, &sim->nodes[i]);
+    }
+    if (!sim->failed)
+        sim_run(sim, sim->now + REST);
+    for (size_t i = before; i < sim->messages_count && !sim->failed; i++) {
+        if (!sim->messages[i].acknowledged)
+            sim_fail(sim, "availability", "message %zu is not acknowledged", i);
+    }
+}
+
+/* Each part of a stable split goes on by itself. */
 static void split(struct sim *sim)
 {
-    size_t before;
-
-    fault_heal_all(sim);
+    settle_down(sim);
     for (size_t i = 0; i < sim->nodes_count; i++) {
         for (size_t k = 0; k < sim->nodes_count; k++)
             sim->cut[i][k] = i % 2 != k % 2;
@@ -97,15 +153,27 @@ static void split(struct sim *sim)
     sim_trace(sim, "a stable split: odd and even nodes");
     if (!sim->failed)
         sim_run(sim, sim->now + SPLIT_TIME);
-    before = sim->messages_count;
-    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++)
-        node_send_message(sim, &sim->nodes[i]);
     if (!sim->failed)
-        sim_run(sim, sim->now + REST);
-    for (size_t i = before; i < sim->messages_count && !sim->failed; i++) {
-        if (!sim->messages[i].acknowledged)
-            sim_fail(sim, "availability", "message %zu is not acknowledged in a stable split", i);
-    }
+        check_available(sim, NULL);
+}
+
+/* A node whose process or disk hangs is left out. */
+static void hang(struct sim *sim)
+{
+    struct node *node = any_node(sim);
+
+    settle_down(sim);
+    if (sim_chance(sim, 50))
+        node_pause(sim, node);
+    else
+        disk_hang(sim, node);
+    /* Something to be written, so that the disk can be seen to hang. */
+    if (!sim->failed)
+        node_send_message(sim, any_node(sim));
+    if (!sim->failed)
+        sim_run(sim, sim->now + SPLIT_TIME);
+    if (!sim->failed)
+        check_available(sim, node);
 }
 
 static void heal(struct sim *sim)
@@ -114,8 +182,10 @@ static void heal(struct sim *sim)
 
     sim_trace(sim, "=== everything is healed");
     fault_heal_all(sim);
-    while (!sim->failed && !run_is_one_ring(sim) && sim->now < begin + HEAL_MAX) {
+    while (!sim->failed && (!run_is_one_ring(sim) || commands_wait(sim)) &&
+           sim->now < begin + HEAL_MAX) {
         sim_run(sim, sim->now + 20000);
+        rejoin_all(sim);
         if (!sim->failed && sim_chance(sim, 10))
             node_send_message(sim, any_node(sim));
     }
@@ -131,6 +201,24 @@ static void heal(struct sim *sim)
     if (sim->formations_after_heal > FORMATIONS_PER_NODE_MAX * sim->nodes_count)
         sim_fail(sim, "convergence", "%llu formations after healing",
                  (unsigned long long)sim->formations_after_heal);
+}
+
+static bool histories_are_the_same(const struct sim *sim)
+{
+    for (size_t i = 1; i < sim->nodes_count; i++) {
+        if (memcmp(sim->nodes[i].seen, sim->nodes[0].seen, sim->messages_count) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* History repair goes on in the background; at its credit a large one takes its time. */
+static void await_repair(struct sim *sim)
+{
+    uint64_t end = sim->now + REPAIR_MAX;
+
+    while (!sim->failed && sim->now < end && !histories_are_the_same(sim))
+        sim_run(sim, sim->now + 100000);
 }
 
 /* What is sent now comes everywhere, unmarked and soon. */
@@ -164,12 +252,15 @@ void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
     if (sim_chance(sim, 70))
         sim_run(sim, sim->now + 3 * SECOND);
     hurt(sim);
-    if (!sim->failed && sim_chance(sim, 20))
+    if (!sim->failed && sim_chance(sim, 15))
         split(sim);
+    if (!sim->failed && sim_chance(sim, 15))
+        hang(sim);
     if (!sim->failed)
         heal(sim);
     if (!sim->failed)
         probe(sim);
+    await_repair(sim);
     if (!sim->failed)
         checkers_ended(sim);
 }

@@ -10,7 +10,7 @@
 
 #include "daemon/ring/ring.h"
 
-#define NODES_MAX 9
+#define NODES_MAX 256
 #define MESSAGES_MAX 8192
 #define FAILURE_TEXT_MAX 400
 
@@ -42,7 +42,8 @@ struct side {
     unsigned life;
     ring_link link;
     bool open;
-    uint64_t last; /* when the last thing that it sent arrives: nothing overtakes */
+    size_t on_the_way; /* bytes sent and not taken by the other side */
+    uint64_t last;     /* when the last thing that it sent arrives: nothing overtakes */
 };
 
 struct connection {
@@ -65,13 +66,45 @@ struct request {
     size_t bytes_max;
 };
 
+/* A message on a disk, with what is looked for. */
+struct record {
+    struct packet *packet;
+    struct message_key key;
+    struct ring_id id;
+    int number;
+};
+
 /* What survives a crash. */
 struct disk {
     struct ring_state state;
-    struct packet **messages;
+    struct record *messages;
     size_t count, allocated;
+    bool *has; /* by number; MESSAGES_MAX of them, or NULL */
     struct packet **outbox;
     size_t outbox_count, outbox_allocated;
+};
+
+/* ---- faults ---- */
+
+enum fault_class {
+    FAULT_KILL,
+    FAULT_POWER,
+    FAULT_IN_STEP, /* dies between two outputs of a step */
+    FAULT_MEMORY,  /* an allocation fails */
+    FAULT_PAUSE,
+    FAULT_RESET,
+    FAULT_CUT,
+    FAULT_ONE_WAY,
+    FAULT_PARTITION,
+    FAULT_CLOCK,
+    FAULT_DATAGRAMS, /* lost and doubled */
+    FAULT_DISK_HANG,
+    FAULT_DISK_FAIL,
+    FAULT_BACKUP, /* a node comes back with an older copy of its disk */
+    FAULT_ELECT,  /* no faults, but as disturbing */
+    FAULT_REFRESH,
+    FAULT_LEAVE,
+    FAULT_CLASSES
 };
 
 /* ---- nodes ---- */
@@ -84,31 +117,47 @@ struct node {
     struct disk disk;
     struct request *requests; /* not yet on the disk */
     size_t requests_count, requests_allocated;
-    bool committing;
-    struct event **inbox; /* while it is paused */
+    bool committing, disk_hangs, disk_broken;
+    size_t commit_count, commit_due; /* requests of the commit under way; held up by a hung disk */
+    struct event **inbox;            /* while it is paused */
     size_t inbox_count, inbox_allocated;
     uint64_t timer;
     int64_t clock_skew; /* µs off the world's clock */
     ring_ticket last_ticket, last_fetch;
     ring_link last_link;
-    int crash_after; /* crash behind this many further outputs; -1: not */
+    int crash_after;      /* crash behind this many further outputs; -1: not */
+    long fail_allocation; /* the allocation that fails, counted from now; 0: none */
+    int commands;         /* not answered */
+    bool restored;        /* from an older backup */
+    uint64_t checked_view;
 
     /* what a reader of its history and its tail has seen */
     bool seen[MESSAGES_MAX];
     bool has_last;
     struct message_key last; /* the highest key that came unmarked */
+    struct message_key top;  /* the highest key seen at all */
 };
 
 /* ---- messages ---- */
 
 struct sent {
     int sender;
-    bool acknowledged; /* a send returned success */
-    bool accepted;     /* or was told that it will be sent */
-    size_t size;       /* of the text */
+    bool acknowledged;       /* a send returned success */
+    bool accepted;           /* or was told that it will be sent */
+    bool refused;            /* it was not taken */
+    bool excused;            /* it was only on a disk that was lost */
+    bool from_backup;        /* its sender had lost its clock with a disk */
+    unsigned life;           /* of the sender */
+    int answers;             /* final ones */
+    size_t size;             /* of the text */
+    struct message_key seen; /* the highest key that its sender had seen */
 };
 
 /* ---- the world ---- */
+
+struct seen_view {
+    uint64_t tag, hash;
+};
 
 struct sim {
     uint64_t seed, random, now;
@@ -117,21 +166,33 @@ struct sim {
     size_t events_count, events_allocated;
     uint64_t events_made;
     size_t nodes_count;
-    struct node nodes[NODES_MAX];
+    bool classes[FAULT_CLASSES];
+    bool floods;                             /* bursts of large messages */
     bool cut[NODES_MAX][NODES_MAX];          /* from, to */
     unsigned datagram_loss, datagram_copies; /* percent */
     struct connection *connections;
     size_t connections_count, connections_allocated;
     ring_link last_accepted;
+    uint64_t commands;
+    size_t on_the_way_max; /* the most bytes that ever waited in a connection */
     uint64_t commit_usec;
+    struct seen_view *views;
+    size_t views_count, views_allocated;
+    bool has_backup;
+    int backup_node;
+    uint64_t backup_time;
+    struct disk backup;
     struct ring_outbox outbox;
     size_t messages_count;
-    struct sent messages[MESSAGES_MAX];
     uint64_t formations; /* ended lives' */
     bool failed;
     char failure[FAILURE_TEXT_MAX];
     /* statistics */
     uint64_t heal_usec, formations_after_heal, acknowledgements, late;
+
+    /* large, and only as much of it is cleared as is used */
+    struct sent messages[MESSAGES_MAX];
+    struct node nodes[NODES_MAX];
 };
 
 /* world.c */
@@ -166,6 +227,10 @@ struct ring_address network_address(int node);
 /* disk.c */
 void disk_submit(struct sim *sim, struct node *node, const struct ring_output *output);
 void disk_commit(struct sim *sim, struct node *node, size_t count);
+void disk_hang(struct sim *sim, struct node *node);
+void disk_go_on(struct sim *sim, struct node *node);
+void disk_break(struct sim *sim, struct node *node);
+void disk_back_up_or_restore(struct sim *sim, struct node *node);
 void disk_lose_requests(struct node *node);
 void disk_free(struct disk *disk);
 bool disk_has(const struct disk *disk, int message);
@@ -179,11 +244,21 @@ void node_pause(struct sim *sim, struct node *node);
 void node_resume(struct sim *sim, struct node *node);
 void node_take(struct sim *sim, struct event *event);
 void node_send_message(struct sim *sim, struct node *node);
+void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target);
+/* Asks a node that has left to come back. */
+void node_rejoin(struct sim *sim, struct node *node);
+struct ring_id node_id(size_t number);
+int node_number(const struct ring_id *id);
 void node_free(struct sim *sim, struct node *node);
 /* The number of the message in a packet; -1: it is none of this run. */
 int message_number(const struct packet *packet);
 
+/* memory.c: from now on the given allocation fails, the first is 1; 0: none. */
+void memory_fail_after(long allocations);
+long memory_left(void);
+
 /* fault.c */
+void fault_choose_classes(struct sim *sim);
 void fault_random(struct sim *sim);
 void fault_heal_all(struct sim *sim);
 
@@ -196,22 +271,22 @@ bool run_is_one_ring(const struct sim *sim);
 
 struct checker {
     const char *name;
-    void (*stepped)(struct sim *sim, const struct node *node);
+    void (*stepped)(struct sim *sim, struct node *node);
     void (*output)(struct sim *sim, struct node *node, const struct ring_output *output);
     void (*delivered)(struct sim *sim, struct node *node, const struct message *message, int number,
                       bool late);
-    void (*answered)(struct sim *sim, const struct node *node, int number, enum ring_reply reply);
+    void (*answered)(struct sim *sim, struct node *node, int number, enum ring_reply reply);
     void (*started)(struct sim *sim, struct node *node); /* before the core's START */
     void (*ended)(struct sim *sim);                      /* healed, and at rest */
 };
 
 extern const struct checker check_order, check_once, check_durability, check_integrity,
-    check_convergence, check_outputs;
+    check_convergence, check_outputs, check_membership, check_answers, check_bounds;
 
 /* checkers.c: calls them all. */
-void checkers_stepped(struct sim *sim, const struct node *node);
+void checkers_stepped(struct sim *sim, struct node *node);
 void checkers_output(struct sim *sim, struct node *node, const struct ring_output *output);
 void checkers_delivered(struct sim *sim, struct node *node, const struct packet *packet, bool late);
-void checkers_answered(struct sim *sim, const struct node *node, int number, enum ring_reply reply);
+void checkers_answered(struct sim *sim, struct node *node, int number, enum ring_reply reply);
 void checkers_started(struct sim *sim, struct node *node);
 void checkers_ended(struct sim *sim);

@@ -8,6 +8,11 @@
 #include "common/check.h"
 #include "sim.h"
 
+/* Most seeds have so many nodes at most, and one of many this many. */
+#define NODES_USUAL 9
+#define NODES_MANY 64
+#define MANY_EVERY 500
+
 /* The world begins at a time that is no special number. */
 #define BEGIN_USEC 1000000
 
@@ -144,12 +149,17 @@ void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
 {
     bool tracing = sim->tracing;
 
-    memset(sim, 0, sizeof(*sim));
+    memset(sim, 0, offsetof(struct sim, messages));
     sim->tracing = tracing;
     sim->seed = seed;
     sim->random = seed * 7919 + 1;
     sim->now = BEGIN_USEC;
-    sim->nodes_count = nodes ? nodes : 1 + sim_below(sim, 6);
+    sim->nodes_count = nodes                    ? nodes
+                       : seed % MANY_EVERY == 0 ? NODES_MANY
+                                                : 1 + sim_below(sim, NODES_USUAL);
+    memset(sim->nodes, 0, sim->nodes_count * sizeof(sim->nodes[0]));
+    fault_choose_classes(sim);
+    sim->floods = sim_chance(sim, 5);
     sim->last_accepted = (ring_link)-1;
     sim->commit_usec = 100 + sim_below(sim, 4000);
     sim->datagram_loss = sim_chance(sim, 30) ? (unsigned)sim_below(sim, 40) : 2;
@@ -172,6 +182,8 @@ void sim_end(struct sim *sim)
         event_free(pop(sim));
     free(sim->events);
     free(sim->connections);
+    free(sim->views);
+    disk_free(&sim->backup);
     ring_outbox_done(&sim->outbox);
     sim->events = NULL;
     sim->connections = NULL;
