@@ -124,8 +124,8 @@ static void fire_due(struct ring *ring)
  * arrived is taken first; only then may a time-out accuse anyone. */
 static void doubt_self(struct ring *ring)
 {
-    static const enum timer accusing[] = {TIMER_HEARTBEAT_LOST, TIMER_PROBE, TIMER_HOP,
-                                          TIMER_DEADLINE, TIMER_LINK_BROKE, TIMER_STORE,
+    static const enum timer accusing[] = {TIMER_HEARTBEAT_LOST, TIMER_PROBE,      TIMER_HOP,
+                                          TIMER_DEADLINE,       TIMER_LINK_BROKE, TIMER_STORE,
                                           TIMER_CLONE};
 
     if (list_empty(&ring->links))

@@ -1,4 +1,4 @@
-/* One leader a view, and the same members in the same order at each of them. */
+/* One leader a view, the same members in the same order at each of them, and epochs that rise. */
 
 #include <stdlib.h>
 
@@ -44,9 +44,16 @@ static void stepped(struct sim *sim, struct node *node)
     if (!node->ring)
         return;
     view = ring_get_view(node->ring);
-    if (!view->members || view->count < 2 || view->formation.tag == node->checked_view)
+    if (!view->members || view->formation.tag == node->checked_view)
         return;
+    if (view->formation.epoch <= node->checked_epoch)
+        sim_fail(sim, "membership", "node %d goes from epoch %llu to %llu", node->number,
+                 (unsigned long long)node->checked_epoch,
+                 (unsigned long long)view->formation.epoch);
     node->checked_view = view->formation.tag;
+    node->checked_epoch = view->formation.epoch;
+    if (view->count < 2)
+        return;
     for (size_t i = sim->views_count; i-- > 0;) {
         if (sim->views[i].tag != view->formation.tag)
             continue;
@@ -59,4 +66,19 @@ static void stepped(struct sim *sim, struct node *node)
     remember(sim, view);
 }
 
-const struct checker check_membership = {.name = "membership", .stepped = stepped};
+/* A node goes from a formation to higher ones only. */
+static void output(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    const struct ring_event *event = &output->event;
+
+    if (output->type != RING_EVENT ||
+        (event->type != RING_EVENT_FORMATION && event->type != RING_EVENT_TOKEN_ACCEPTED))
+        return;
+    if (event->epoch < node->checked_formation)
+        sim_fail(sim, "membership", "node %d takes part in formation %llu after %llu", node->number,
+                 (unsigned long long)event->epoch, (unsigned long long)node->checked_formation);
+    node->checked_formation = event->epoch;
+}
+
+const struct checker check_membership = {
+    .name = "membership", .stepped = stepped, .output = output};

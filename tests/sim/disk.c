@@ -23,10 +23,11 @@ static void *grow(void *list, size_t count, size_t *allocated, size_t size)
 
 static void begin_commit(struct sim *sim, struct node *node)
 {
-    uint64_t delay = sim->commit_usec / 2 + sim_below(sim, sim->commit_usec);
+    uint64_t delay =
+        sim->story ? sim->commit_usec : sim->commit_usec / 2 + sim_below(sim, sim->commit_usec);
     struct event *event;
 
-    if (sim_chance(sim, SLOW_COMMIT_PERCENT))
+    if (!sim->story && sim_chance(sim, SLOW_COMMIT_PERCENT))
         delay += SLOW_COMMIT_USEC;
     node->committing = true;
     node->commit_count = node->requests_count;
@@ -288,7 +289,7 @@ void disk_break(struct sim *sim, struct node *node)
     tell_failed(sim, node, node->last_ticket + 1);
 }
 
-static void copy_disk(struct disk *to, const struct disk *from)
+void disk_copy(struct disk *to, const struct disk *from)
 {
     *to = (struct disk){.state = from->state, .count = from->count, .allocated = from->count};
     to->messages = calloc(from->count + 1, sizeof(struct record));
@@ -344,7 +345,7 @@ void disk_back_up_or_restore(struct sim *sim, struct node *node)
     sim->has_backup = true;
     sim->backup_node = node->number;
     sim->backup_time = sim->now;
-    copy_disk(&sim->backup, &node->disk);
+    disk_copy(&sim->backup, &node->disk);
 }
 
 void disk_lose_requests(struct node *node)

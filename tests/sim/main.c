@@ -1,5 +1,5 @@
-/* sim [--seeds N | --seeds A..B | --seed N] [--nodes N] [--until-failure] [--trace]: plays seeds
- * and tells which fail. */
+/* sim [--story FILE | --seeds N | --seeds A..B | --seed N] [--nodes N] [--until-failure] [--trace]:
+ * plays seeds and tells which fail. */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@ struct options {
     size_t nodes;         /* 0: as the seed has it */
     bool trace;
     bool until_failure;
+    const char *story;
 };
 
 struct totals {
@@ -58,6 +59,8 @@ static bool parse(int argc, char **argv, struct options *options)
             options->nodes = strtoull(optarg, NULL, 10);
         if (option == 't')
             options->trace = true;
+        if (option == 'y')
+            options->story = optarg;
         if (option == 'u')
             options->until_failure = true;
         if (option == '?')
@@ -116,9 +119,18 @@ int main(int argc, char **argv)
 
     check(sim != NULL);
     if (!parse(argc, argv, &options)) {
-        fputs("sim [--seeds N|A..B] [--seed N] [--nodes 1..256] [--until-failure] [--trace]\n",
+        fputs("sim [--story FILE] [--seeds N|A..B] [--seed N] [--nodes 1..256] [--until-failure] "
+              "[--trace]\n",
               stderr);
         return EXIT_USAGE;
+    }
+    if (options.story) {
+        sim->tracing = true;
+        options.until_failure = !story_play(sim, options.story);
+        sim->tracing = false;
+        sim_end(sim);
+        free(sim);
+        return options.until_failure ? EXIT_FAILURE : EXIT_SUCCESS;
     }
     totals.heal = calloc(options.last - options.first + 1, sizeof(*totals.heal));
     check(totals.heal != NULL);

@@ -7,9 +7,6 @@
 #include "common/check.h"
 #include "sim.h"
 
-#define LATENCY_MIN 40
-#define LATENCY_SPREAD 300
-
 /* The port of a simulated node tells which one it is. */
 #define FIRST_PORT 100
 
@@ -22,7 +19,7 @@ struct ring_address network_address(int node)
 
 static uint64_t latency(struct sim *sim)
 {
-    return LATENCY_MIN + sim_below(sim, LATENCY_SPREAD);
+    return sim->hop_usec + sim_below(sim, sim->hop_spread);
 }
 
 static struct connection *connection_new(struct sim *sim)
@@ -153,8 +150,7 @@ void network_send(struct sim *sim, struct node *node, const struct ring_output *
 
     if (!side)
         return;
-    sim_trace(sim, "%d -> %d  %s", node->number, other(connection, side)->node,
-              ring_frame_name(packet->data, packet->size));
+    trace_frame(sim, node, other(connection, side)->node, packet);
     event = travel(sim, connection, side);
     event->input.type = RING_FRAME;
     event->input.frame.link = other(connection, side)->link;

@@ -30,20 +30,6 @@ int message_number(const struct packet *packet)
 
 /* ---- outputs ---- */
 
-static void trace_event(struct sim *sim, const struct node *node, const struct ring_event *event)
-{
-    static const char *const names[] = {
-#define EVENT(name, topic, priority, text) [RING_EVENT_##name] = #name,
-#include "daemon/ring/event.def"
-#undef EVENT
-    };
-
-    sim_trace(sim, "%d: %s %s epoch %llu, %llu, %llu%s%s", node->number, names[event->type],
-              event->peer_name, (unsigned long long)event->epoch, (unsigned long long)event->number,
-              (unsigned long long)event->other, event->reason ? ": " : "",
-              event->reason ? event->reason : "");
-}
-
 static void command_answered(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     const struct ring_view *view = ring_get_view(node->ring);
@@ -56,6 +42,24 @@ static void command_answered(struct sim *sim, struct node *node, const struct ri
         sim_fail(sim, "answers", "node %d tells of an election that did not happen", node->number);
 }
 
+/* Something happens to a node just when this one sends a certain frame. */
+static void spring_trap(struct sim *sim, const struct node *node, const struct packet *packet)
+{
+    struct trap trap = sim->trap;
+    struct node *victim = &sim->nodes[trap.victim];
+
+    if (trap.kind == TRAP_NONE || node->number != trap.node ||
+        strcmp(trap.frame, ring_frame_name(packet->data, packet->size)) != 0)
+        return;
+    sim->trap.kind = TRAP_NONE;
+    if (trap.kind == TRAP_PAUSE)
+        node_pause(sim, victim);
+    else if (victim == node)
+        victim->crash_after = 0;
+    else
+        node_crash(sim, victim, trap.kind == TRAP_POWER);
+}
+
 static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     switch (output->type) {
@@ -66,6 +70,7 @@ static void apply(struct sim *sim, struct node *node, const struct ring_output *
         network_hang_up(sim, node, output->hangup.link);
         return;
     case RING_SEND:
+        spring_trap(sim, node, output->send.packet);
         network_send(sim, node, output);
         return;
     case RING_SEND_DATAGRAM:
@@ -232,7 +237,7 @@ void node_resume(struct sim *sim, struct node *node)
 void node_send_message(struct sim *sim, struct node *node)
 {
     static const char text[TEXT_SIZE_MAX] = "text";
-    uint64_t longest = sim->floods ? TEXT_SIZE_MAX : sim_chance(sim, 10) ? 2000 : 40;
+    uint64_t longest = sim->floods || sim->story ? TEXT_SIZE_MAX : sim_chance(sim, 10) ? 2000 : 40;
     int number = (int)sim->messages_count;
     struct ring_input in = {.type = RING_COMMAND};
     struct message message = {.id = {{0}}, .user = {"user", 4}, .room = {"main", 4}};
@@ -350,7 +355,7 @@ void node_start(struct sim *sim, struct node *node)
 {
     struct ring_input in = {.type = RING_START};
     struct contents contents;
-    struct ring_config config = {.id = node_id((size_t)node->number),
+    struct ring_config config = {.id = node_id((size_t)node->identity),
                                  .instance = sim_random(sim),
                                  .ring = {"sim", 3},
                                  .addresses = {.count = 1},
@@ -371,7 +376,9 @@ void node_start(struct sim *sim, struct node *node)
     node->fail_allocation = 0;
     node->disk_broken = false;
     node->commands = 0;
-    node->checked_view = 0;
+    node->checked_view = node->checked_formation = 0;
+    /* What is on disk; a higher epoch was told to nobody, or comes again by the others. */
+    node->checked_epoch = node->disk.state.epoch;
     node->last_ticket = node->last_fetch = node->last_link = 0;
     node->ring = ring_new();
     check(node->ring != NULL);
@@ -404,7 +411,7 @@ void node_crash(struct sim *sim, struct node *node, bool power)
     if (!power)
         network_process_gone(sim, node);
     /* What was being written may be on the disk, and nobody was told. */
-    if (node->committing && !node->disk_broken && sim_chance(sim, 30))
+    if (node->committing && !node->disk_broken && !sim->story && sim_chance(sim, 30))
         disk_commit(sim, node, node->commit_count);
     node->life++;
     node->commands = 0;

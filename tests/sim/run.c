@@ -240,6 +240,23 @@ static void probe(struct sim *sim)
     }
 }
 
+/* Where nothing disturbs it an election has the result that was asked for. */
+static void elect(struct sim *sim)
+{
+    size_t target = sim_below(sim, sim->nodes_count);
+    struct node *node = any_node(sim);
+    const struct ring_view *view;
+
+    node_command(sim, node, RING_ELECT, target);
+    if (!sim->failed)
+        sim_run(sim, sim->now + 2 * SECOND);
+    if (sim->failed)
+        return;
+    view = ring_get_view(node->ring);
+    if (node_number(&view->members[view->leader].id) != (int)target || !run_is_one_ring(sim))
+        sim_fail(sim, "membership", "node %zu was elected and does not lead", target);
+}
+
 void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
 {
     sim_begin(sim, seed, nodes);
@@ -260,6 +277,8 @@ void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
         heal(sim);
     if (!sim->failed)
         probe(sim);
+    if (!sim->failed)
+        elect(sim);
     await_repair(sim);
     if (!sim->failed)
         checkers_ended(sim);

@@ -111,6 +111,7 @@ enum fault_class {
 
 struct node {
     int number;
+    int identity; /* the number that its id is made of: another's for a clone */
     unsigned life;
     bool running, host_up, paused;
     struct ring *ring;
@@ -129,7 +130,7 @@ struct node {
     long fail_allocation; /* the allocation that fails, counted from now; 0: none */
     int commands;         /* not answered */
     bool restored;        /* from an older backup */
-    uint64_t checked_view;
+    uint64_t checked_view, checked_epoch, checked_formation;
 
     /* what a reader of its history and its tail has seen */
     bool seen[MESSAGES_MAX];
@@ -155,6 +156,16 @@ struct sent {
 
 /* ---- the world ---- */
 
+/* The world begins at a time that is no special number. */
+#define BEGIN_USEC 1000000
+
+/* What happens to `victim` when `node` sends the next such frame. */
+struct trap {
+    enum { TRAP_NONE, TRAP_KILL, TRAP_PAUSE, TRAP_POWER } kind;
+    int node, victim;
+    char frame[24];
+};
+
 struct seen_view {
     uint64_t tag, hash;
 };
@@ -167,6 +178,9 @@ struct sim {
     uint64_t events_made;
     size_t nodes_count;
     bool classes[FAULT_CLASSES];
+    bool story; /* even times, and a trace without signs of life */
+    struct trap trap;
+    uint64_t hop_usec, hop_spread;
     bool floods;                             /* bursts of large messages */
     bool cut[NODES_MAX][NODES_MAX];          /* from, to */
     unsigned datagram_loss, datagram_copies; /* percent */
@@ -197,6 +211,7 @@ struct sim {
 
 /* world.c */
 void sim_begin(struct sim *sim, uint64_t seed, size_t nodes);
+void sim_begin_story(struct sim *sim, size_t nodes);
 void sim_end(struct sim *sim);
 uint64_t sim_random(struct sim *sim);
 uint64_t sim_below(struct sim *sim, uint64_t bound);
@@ -211,6 +226,13 @@ __attribute__((format(printf, 2, 3))) void sim_trace(struct sim *sim, const char
 /* The run is over: what `checker` demands does not hold. */
 __attribute__((format(printf, 3, 4))) void sim_fail(struct sim *sim, const char *checker,
                                                     const char *format, ...);
+
+/* trace.c */
+void trace_event(struct sim *sim, const struct node *node, const struct ring_event *event);
+void trace_frame(struct sim *sim, const struct node *node, int to, const struct packet *packet);
+
+/* story.c: plays a script; false: a check failed. */
+bool story_play(struct sim *sim, const char *path);
 
 /* network.c */
 void network_dial(struct sim *sim, struct node *node, const struct ring_output *output);
@@ -227,6 +249,7 @@ struct ring_address network_address(int node);
 /* disk.c */
 void disk_submit(struct sim *sim, struct node *node, const struct ring_output *output);
 void disk_commit(struct sim *sim, struct node *node, size_t count);
+void disk_copy(struct disk *to, const struct disk *from);
 void disk_hang(struct sim *sim, struct node *node);
 void disk_go_on(struct sim *sim, struct node *node);
 void disk_break(struct sim *sim, struct node *node);

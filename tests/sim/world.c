@@ -13,9 +13,6 @@
 #define NODES_MANY 64
 #define MANY_EVERY 500
 
-/* The world begins at a time that is no special number. */
-#define BEGIN_USEC 1000000
-
 /* SplitMix64 (Steele, Lea, Flood 2014). */
 uint64_t sim_random(struct sim *sim)
 {
@@ -34,19 +31,6 @@ uint64_t sim_below(struct sim *sim, uint64_t bound)
 bool sim_chance(struct sim *sim, unsigned percent)
 {
     return sim_below(sim, 100) < percent;
-}
-
-void sim_trace(struct sim *sim, const char *format, ...)
-{
-    va_list arguments;
-
-    if (!sim->tracing)
-        return;
-    printf("%12.3f ms  ", (double)(sim->now - BEGIN_USEC) / 1000);
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    putchar('\n');
 }
 
 void sim_fail(struct sim *sim, const char *checker, const char *format, ...)
@@ -145,7 +129,7 @@ void sim_run(struct sim *sim, uint64_t until)
 
 /* ---- beginning and end ---- */
 
-void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
+static void begin(struct sim *sim, uint64_t seed)
 {
     bool tracing = sim->tracing;
 
@@ -154,24 +138,47 @@ void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
     sim->seed = seed;
     sim->random = seed * 7919 + 1;
     sim->now = BEGIN_USEC;
+    sim->last_accepted = (ring_link)-1;
+}
+
+static void clear_nodes(struct sim *sim)
+{
+    memset(sim->nodes, 0, sim->nodes_count * sizeof(sim->nodes[0]));
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        sim->nodes[i].number = sim->nodes[i].identity = (int)i;
+        sim->nodes[i].crash_after = -1;
+    }
+}
+
+void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
+{
+    begin(sim, seed);
     sim->nodes_count = nodes                    ? nodes
                        : seed % MANY_EVERY == 0 ? NODES_MANY
                                                 : 1 + sim_below(sim, NODES_USUAL);
-    memset(sim->nodes, 0, sim->nodes_count * sizeof(sim->nodes[0]));
+    clear_nodes(sim);
     fault_choose_classes(sim);
     sim->floods = sim_chance(sim, 5);
-    sim->last_accepted = (ring_link)-1;
+    sim->hop_usec = 40;
+    sim->hop_spread = 300;
     sim->commit_usec = 100 + sim_below(sim, 4000);
     sim->datagram_loss = sim_chance(sim, 30) ? (unsigned)sim_below(sim, 40) : 2;
     sim->datagram_copies = (unsigned)sim_below(sim, 20);
     for (size_t i = 0; i < sim->nodes_count; i++) {
-        struct node *node = &sim->nodes[i];
-
-        node->number = (int)i;
-        node->crash_after = -1;
         if (sim_chance(sim, 30))
-            node->clock_skew = ((int64_t)sim_below(sim, 7) - 3) * 3600 * 1000000;
+            sim->nodes[i].clock_skew = ((int64_t)sim_below(sim, 7) - 3) * 3600 * 1000000;
     }
+}
+
+void sim_begin_story(struct sim *sim, size_t nodes)
+{
+    begin(sim, 1);
+    sim->story = true;
+    sim->nodes_count = nodes;
+    clear_nodes(sim);
+    sim->hop_usec = 100;
+    sim->hop_spread = 1;
+    sim->commit_usec = 1000;
 }
 
 void sim_end(struct sim *sim)
