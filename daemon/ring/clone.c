@@ -124,6 +124,18 @@ void clone_probe_silent(struct ring *ring, const struct ring_id *id)
         clone_cleared(ring);
 }
 
+/* From here on alone, until somebody has cleared up which host is which. */
+void clone_isolate(struct ring *ring)
+{
+    if (ring->phase != RING_LIVE && ring->phase != RING_FORMING)
+        return;
+    leave_detach(ring);
+    ring->config.networked = false;
+    ring->counters.cloned = true;
+    ring->phase = RING_STALLED;
+    stall_stored(ring);
+}
+
 /* This node is the clone, or a member of the ring that it leads. */
 int clone_received(struct ring *ring, struct reader *reader)
 {
@@ -140,12 +152,6 @@ int clone_received(struct ring *ring, struct reader *reader)
         link_dial(ring, LINK_PROBE, &id, &member->addresses, clone_frame(&id, instance));
         return 0;
     }
-    if (ring->phase != RING_LIVE && ring->phase != RING_FORMING)
-        return 0;
-    leave_detach(ring);
-    ring->config.networked = false;
-    ring->counters.cloned = true;
-    ring->phase = RING_STALLED;
-    stall_stored(ring);
+    clone_isolate(ring);
     return 0;
 }

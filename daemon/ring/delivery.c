@@ -188,7 +188,8 @@ struct held_message *message_take(struct ring *ring, struct origin *origin,
     if (!held)
         return NULL;
     check(!intervals_contain(&origin->held, seq));
-    if (intervals_add(&origin->held, seq, seq) < 0 || !heap_add(ring, held)) {
+    if (intervals_add_sum(&origin->held, seq, seq, ring_id_hash(&message->id)) < 0 ||
+        !heap_add(ring, held)) {
         ring->broken = true;
         message_free(held);
         return NULL;
@@ -257,8 +258,9 @@ void delivery_done(struct ring *ring)
             message_free(list_entry(at, struct held_message, list));
         packet_unref(origin->seal);
         intervals_done(&origin->held);
+        intervals_done(&origin->pruned);
+        intervals_done(&origin->base);
         intervals_done(&origin->repairable);
-        intervals_done(&origin->successor_held);
         free(origin);
     }
     list_for_each_safe (at, &ring->repaired)

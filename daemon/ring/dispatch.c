@@ -175,9 +175,19 @@ static int take_LEAVE(struct ring *ring, struct frame *frame)
     return leave_received(ring, &frame->reader);
 }
 
+static int take_DIGEST(struct ring *ring, struct frame *frame)
+{
+    return digest_received(ring, frame->packet);
+}
+
+static int take_ORIGIN_DIGESTS(struct ring *ring, struct frame *frame)
+{
+    return origin_digests_received(ring, frame->packet);
+}
+
 static int take_HAVE(struct ring *ring, struct frame *frame)
 {
-    return repair_have_received(ring, frame->packet);
+    return have_received(ring, frame->packet);
 }
 
 static int take_REPAIR(struct ring *ring, struct frame *frame)
@@ -186,14 +196,27 @@ static int take_REPAIR(struct ring *ring, struct frame *frame)
 
     if (message_unpack(frame->packet, &message) < 0)
         return -EBADMSG;
-    repair_received(ring, frame->packet, &message);
+    repair_received(ring, frame->packet, &message, &frame->link->peer);
     return 0;
+}
+
+static int take_REPAIR_FAR(struct ring *ring, struct frame *frame)
+{
+    struct message message;
+
+    if (message_unpack(frame->packet, &message) < 0)
+        return -EBADMSG;
+    return repair_far_received(ring, frame->packet, &message);
 }
 
 static int take_REPAIR_ACK(struct ring *ring, struct frame *frame)
 {
-    repair_acknowledged(ring, &frame->reader);
-    return 0;
+    return repair_acknowledged(ring, &frame->reader, frame->packet);
+}
+
+static int take_CONFLICT(struct ring *ring, struct frame *frame)
+{
+    return conflict_received(ring, &frame->reader, frame->packet);
 }
 
 typedef int (*frame_handler)(struct ring *ring, struct frame *frame);
@@ -238,7 +261,7 @@ int frame_received(struct ring *ring, ring_link number, struct packet *packet)
     case GATE_DROP:
         return 0;
     case GATE_EARLY:
-        repair_have_early(ring, packet);
+        digest_early(ring, packet);
         return 0;
     case GATE_REFUSE:
         return refuse(ring, link, packet);

@@ -31,8 +31,8 @@ static enum gate_verdict gate_backward(const struct ring *ring, const struct lin
         return GATE_DROP;
     if (ring->phase == RING_LIVE)
         return GATE_TAKE;
-    return type == FRAME_HAVE && ring->formation && ring->formation->installed ? GATE_EARLY
-                                                                               : GATE_DROP;
+    return type == FRAME_DIGEST && ring->formation && ring->formation->installed ? GATE_EARLY
+                                                                                 : GATE_DROP;
 }
 
 enum gate_verdict gate_frame(const struct ring *ring, const struct link *link,

@@ -54,7 +54,17 @@ static int reserve_one(struct intervals *set)
     return 0;
 }
 
+static uint64_t add_sums(uint64_t a, uint64_t b)
+{
+    return a && b ? a + b : 0;
+}
+
 int intervals_add(struct intervals *set, uint64_t from, uint64_t to)
+{
+    return intervals_add_sum(set, from, to, 0);
+}
+
+int intervals_add_sum(struct intervals *set, uint64_t from, uint64_t to, uint64_t sum)
 {
     size_t first, last;
 
@@ -67,14 +77,52 @@ int intervals_add(struct intervals *set, uint64_t from, uint64_t to)
             return -ENOMEM;
         memmove(set->list + first + 1, set->list + first,
                 (set->count - first) * sizeof(*set->list));
-        set->list[first] = (struct ring_interval){from, to};
+        set->list[first] = (struct ring_interval){from, to, sum};
         set->count++;
         return 0;
     }
+    for (size_t i = first; i < last; i++)
+        sum = add_sums(sum, set->list[i].sum);
     set->list[first].from = MIN(from, set->list[first].from);
     set->list[first].to = MAX(to, set->list[last - 1].to);
+    set->list[first].sum = sum;
     memmove(set->list + first + 1, set->list + last, (set->count - last) * sizeof(*set->list));
     set->count -= last - first - 1;
+    return 0;
+}
+
+/* The parts of an interval on both sides of what is taken away. */
+static size_t remaining(const struct ring_interval *old, uint64_t from, uint64_t to,
+                        struct ring_interval ret[2])
+{
+    size_t count = 0;
+
+    if (old->from < from)
+        ret[count++] = (struct ring_interval){old->from, from - 1, 0};
+    if (old->to > to)
+        ret[count++] = (struct ring_interval){to + 1, old->to, 0};
+    return count;
+}
+
+int intervals_remove(struct intervals *set, uint64_t from, uint64_t to)
+{
+    size_t first = find(set, from), last = first, kept = 0;
+    struct ring_interval rest[4];
+
+    check(0 < from && from <= to && to < UINT64_MAX);
+    while (last < set->count && set->list[last].from <= to)
+        last++;
+    if (first == last)
+        return 0;
+    kept = remaining(&set->list[first], from, to, rest);
+    if (last - first > 1)
+        kept += remaining(&set->list[last - 1], from, to, rest + kept);
+    if (kept > last - first && reserve_one(set) < 0)
+        return -ENOMEM;
+    memmove(set->list + first + kept, set->list + last, (set->count - last) * sizeof(*set->list));
+    memcpy(set->list + first, rest, kept * sizeof(*rest));
+    set->count += kept;
+    set->count -= last - first;
     return 0;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 /* Sets of sequence numbers of one origin, as ascending intervals. Seqs of different runs never
- * touch, since n begins at 1 in each run. */
+ * touch, since n begins at 1 in each run. The sum of an interval is that of what was added to it,
+ * and 0, not known, as soon as a part of it was added or taken away without one. */
 
 #include "ring.h"
 
@@ -16,6 +17,12 @@ bool intervals_contain(const struct intervals *set, uint64_t seq);
 
 /* Adds all of from … to. 0 or -ENOMEM (the set is then as it was). */
 int intervals_add(struct intervals *set, uint64_t from, uint64_t to);
+
+/* The same for what was not in the set before, with its sum. */
+int intervals_add_sum(struct intervals *set, uint64_t from, uint64_t to, uint64_t sum);
+
+/* Takes all of from … to away. 0 or -ENOMEM (the set is then as it was). */
+int intervals_remove(struct intervals *set, uint64_t from, uint64_t to);
 
 /* Replaces `set` by a copy of `other`. 0 or -ENOMEM. */
 int intervals_copy(struct intervals *set, const struct intervals *other);

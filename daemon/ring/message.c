@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/byteorder.h"
 #include "common/check.h"
 #include "wire.h"
 
@@ -14,6 +15,18 @@ int ring_id_compare(const struct ring_id *a, const struct ring_id *b)
 bool ring_id_equal(const struct ring_id *a, const struct ring_id *b)
 {
     return ring_id_compare(a, b) == 0;
+}
+
+uint64_t ring_mix(uint64_t value)
+{
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+    return value ^ (value >> 31);
+}
+
+uint64_t ring_id_hash(const struct ring_id *id)
+{
+    return ring_mix(ring_mix(get_le64(id->bytes)) + get_le64(id->bytes + sizeof(uint64_t)));
 }
 
 int message_key_compare(const struct message_key *a, const struct message_key *b)

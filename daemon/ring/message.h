@@ -16,6 +16,12 @@ struct ring_id {
 int ring_id_compare(const struct ring_id *a, const struct ring_id *b);
 bool ring_id_equal(const struct ring_id *a, const struct ring_id *b);
 
+/* A well-mixed number of the id: the same on every node. */
+uint64_t ring_id_hash(const struct ring_id *id);
+
+/* A bijection of 64 bits that mixes well: the finalizer of SplitMix64 (Steele, Lea, Flood 2014). */
+uint64_t ring_mix(uint64_t value);
+
 /* A message's place in every history. Given once, by the origin; compared by hlc, origin, seq.
  * hlc: hybrid logical clock (Kulkarni et al. 2014), 48 bits of milliseconds, 16 of counter.
  * seq: run << 32 | n; n counts from 1 without gaps within a run of the origin. */

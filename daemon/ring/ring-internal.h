@@ -254,25 +254,52 @@ uint64_t flap_wait(struct ring *ring, const struct ring_id *id);
 bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge);
 void clone_cleared(struct ring *ring);
 void clone_stop(struct ring *ring);
+void clone_isolate(struct ring *ring);
 void clone_probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance,
                           uint64_t tag);
 void clone_probe_silent(struct ring *ring, const struct ring_id *id);
 int clone_received(struct ring *ring, struct reader *reader);
 
-/* ---- repair.c ---- */
+/* ---- repair.c, digest.c, supply.c, retention.c: the history of the others ---- */
 
 void repair_started(struct ring *ring);
 void repair_stopped(struct ring *ring);
-int repair_have_received(struct ring *ring, struct packet *packet);
-void repair_have_early(struct ring *ring, struct packet *packet);
-void repair_pump(struct ring *ring);
-void repair_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
-                    struct packet *const *packets);
-void repair_received(struct ring *ring, struct packet *packet, const struct message *message);
-void repair_acknowledged(struct ring *ring, struct reader *reader);
+void repair_received(struct ring *ring, struct packet *packet, const struct message *message,
+                     const struct ring_id *supplier);
+int repair_far_received(struct ring *ring, struct packet *packet, const struct message *message);
 void repair_stored(struct ring *ring);
 void repair_report(struct ring *ring);
 void repair_done(struct ring *ring);
+
+/* What this node had at START, told to its predecessor, and what came before START. */
+void digest_tell(struct ring *ring);
+void digest_early(struct ring *ring, struct packet *packet);
+void digest_drop_early(struct ring *ring);
+int digest_received(struct ring *ring, struct packet *packet);
+int origin_digests_received(struct ring *ring, struct packet *packet);
+int have_received(struct ring *ring, struct packet *packet);
+int conflict_received(struct ring *ring, struct reader *reader, struct packet *packet);
+
+/* A new supply for what the target lacks; until its HAVE says otherwise, it had the same as this
+ * node. NULL: the ring is broken. */
+struct supply *supply_new(struct ring *ring, const struct ring_id *target, uint64_t floor,
+                          uint64_t ceiling);
+struct supply *supply_find(const struct ring *ring, const struct ring_id *target);
+/* The part for an origin, made with nothing had if it is new; NULL: the ring is broken. */
+struct supply_origin *supply_origin_get(struct ring *ring, struct supply *supply,
+                                        const struct ring_id *id);
+/* The node itself has got this origin's message by repair: others may lack it too. */
+void supply_repaired(struct ring *ring, const struct ring_id *origin);
+void supplies_pump(struct ring *ring);
+void supplies_done(struct ring *ring);
+void supply_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
+                    struct packet *const *packets);
+int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet *packet);
+
+void retention_wanted(struct ring *ring, uint64_t horizon);
+void retention_pruned(struct ring *ring, const struct ring_id *id,
+                      const struct ring_interval *interval);
+
 struct fetch *fetch_begin(struct ring *ring, enum fetch_purpose purpose, uint64_t tag,
                           const struct range *range, size_t bytes_max);
 void fetched(struct ring *ring, const struct ring_input *in);

@@ -77,19 +77,23 @@ struct held_message {
     bool from_outbox; /* it has, or will have, an outbox row */
     bool accepted;    /* its waiters have been told ACCEPTED */
     uint64_t queued_at;
-    uint64_t repair_tag; /* the view in which it came by repair */
+    uint64_t repair_tag;     /* the view in which it came by repair */
+    struct ring_id supplier; /* and who sent it */
     struct waiter *waiters;
 };
 
 /* What is known of one origin. */
 struct origin {
     struct ring_id id;
-    struct intervals held;           /* received, and given to the store */
-    struct intervals repairable;     /* held at START, or repaired since */
-    struct intervals successor_held; /* the successor's HAVE, and what was sent since */
-    uint64_t last;                   /* live traffic: the highest seq received in this view */
-    struct list messages;            /* unsettled or undelivered, ascending seq */
-    struct packet *seal;             /* a SEAL that waits for this disk */
+    struct intervals held;   /* received and given to the store, pruned since or not; with sums */
+    struct intervals pruned; /* a part of it: not in the store any more */
+    struct intervals base;   /* as held was at START: what digests and HAVE tell */
+    struct intervals repairable; /* in the store at START, or repaired since */
+    uint64_t digest;             /* of base */
+    bool conflict_told;          /* others hold other messages under its seqs, and it was told */
+    uint64_t last;               /* live traffic: the highest seq received in this view */
+    struct list messages;        /* unsettled or undelivered, ascending seq */
+    struct packet *seal;         /* a SEAL that waits for this disk */
     uint64_t seal_seq;
 };
 
@@ -216,6 +220,28 @@ struct fetch {
     enum fetch_purpose purpose;
     uint64_t tag; /* of the view or formation that it is for */
     struct range range;
+    struct ring_id target; /* of repair: who is supplied */
+};
+
+/* ---- history repair ---- */
+
+struct supply_origin {
+    struct ring_id id;
+    struct intervals had; /* the target's, and what was sent since */
+    bool told;            /* its HAVE names the origin; else it had the same as this node */
+};
+
+/* Another member that is sent what it lacks of the history: the successor, or one further on that
+ * keeps what those between do not. */
+struct supply {
+    struct supply *next;
+    struct ring_id target;
+    bool ready; /* its whole HAVE is here */
+    bool fetching;
+    size_t unacknowledged;   /* bytes sent */
+    uint64_t floor, ceiling; /* it wants floor <= hlc < ceiling from here */
+    size_t count, allocated;
+    struct supply_origin *origins; /* by id */
 };
 
 /* ---- the whole ---- */
@@ -306,12 +332,11 @@ struct ring {
 
     /* repair */
     struct fetch *fetches;
-    bool successor_have; /* the whole HAVE of the successor is here */
-    bool repair_fetching;
-    size_t repair_unacknowledged; /* bytes sent to the successor */
+    struct supply *supplies;      /* the successor's first */
+    uint64_t base_digest;         /* of all origins' bases */
     uint64_t repair_received;     /* messages, since the last report */
-    struct packet **early_have;   /* frames that came before START */
-    size_t early_have_count;
+    struct packet **early_digest; /* frames that came before START */
+    size_t early_digest_count;
 
     struct ring_status counters;
 };

@@ -19,11 +19,7 @@
 /* SplitMix64 (Steele, Lea, Flood 2014). */
 uint64_t ring_random(struct ring *ring)
 {
-    uint64_t value = ring->random += 0x9e3779b97f4a7c15ULL;
-
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-    return value ^ (value >> 31);
+    return ring_mix(ring->random += 0x9e3779b97f4a7c15ULL);
 }
 
 uint64_t ring_jitter(struct ring *ring, uint64_t delay, unsigned spread)
@@ -155,7 +151,12 @@ static void load_held(struct ring *ring, const struct ring_held *held)
     struct origin *origin = origin_get(ring, &held->origin);
 
     for (size_t i = 0; origin && i < held->count; i++) {
-        if (intervals_add(&origin->held, held->intervals[i].from, held->intervals[i].to) < 0)
+        if (intervals_add_sum(&origin->held, held->intervals[i].from, held->intervals[i].to,
+                              held->intervals[i].sum) < 0)
+            ring->broken = true;
+    }
+    for (size_t i = 0; origin && i < held->pruned_count; i++) {
+        if (intervals_add(&origin->pruned, held->pruned[i].from, held->pruned[i].to) < 0)
             ring->broken = true;
     }
 }
@@ -325,6 +326,12 @@ static int dispatch(struct ring *ring, const struct ring_input *in)
         return 0;
     case RING_CONFIG:
         reconfigure(ring, in->config.config);
+        return 0;
+    case RING_RETENTION:
+        retention_wanted(ring, in->retention.horizon);
+        return 0;
+    case RING_PRUNED:
+        retention_pruned(ring, &in->pruned.origin, &in->pruned.interval);
         return 0;
     }
     check_unreachable();

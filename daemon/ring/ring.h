@@ -53,13 +53,17 @@ typedef uint64_t ring_ticket;
 
 struct ring_interval {
     uint64_t from, to; /* seq, both included, of one run */
+    uint64_t sum;      /* of ring_id_hash() over its message ids, wrapping; 0: not known */
 };
 
-/* What is held of one origin: ascending intervals that neither touch nor overlap (within a run). */
+/* What the store has of one origin. Both lists ascend, and their intervals neither touch nor
+ * overlap. */
 struct ring_held {
     struct ring_id origin;
     size_t count;
-    const struct ring_interval *intervals;
+    const struct ring_interval *intervals; /* ever stored, what was pruned since included */
+    size_t pruned_count;
+    const struct ring_interval *pruned; /* a part of the above; no sums */
 };
 
 /* The node's durable state, written as one. */
@@ -67,6 +71,7 @@ struct ring_state {
     uint64_t run;       /* the last run used: 31 bits, 0 before the first start */
     uint64_t epoch;     /* the highest epoch of an installed view */
     uint64_t hlc_bound; /* no key above it was ever given */
+    uint64_t horizon;   /* an hlc: messages below it are not kept; 0: all are */
 };
 
 struct ring_config {
@@ -95,6 +100,8 @@ enum ring_input_type {
     RING_STORE_FAILED, /* writes from this ticket on are not, and will not be */
     RING_FETCHED,      /* the answer to a FETCH */
     RING_CONFIG,       /* new settings: times and addresses; the rest is ignored */
+    RING_RETENTION,    /* how far back this node wants to keep the history */
+    RING_PRUNED,       /* the store has removed messages below the horizon */
 };
 
 enum ring_command {
@@ -157,6 +164,16 @@ struct ring_input {
         struct {
             const struct ring_config *config;
         } config;
+        struct {
+            /* The core takes as much of it as is delivered, and has it written with the state; then
+             * the store may remove what is below. It never falls. */
+            uint64_t horizon;
+        } retention;
+        struct {
+            struct ring_id origin;
+            struct ring_interval
+                interval; /* all that was stored of it is gone; the sum is ignored */
+        } pruned;
     };
 };
 

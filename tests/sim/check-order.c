@@ -30,6 +30,8 @@ static void started(struct sim *sim, struct node *node)
     for (size_t i = 0; i < node->disk.count; i++) {
         const struct message_key *key = &node->disk.messages[i].key;
 
+        if (!node->disk.messages[i].packet)
+            continue;
         if (!node->has_last || message_key_compare(key, &node->last) > 0)
             node->last = *key;
         node->has_last = true;

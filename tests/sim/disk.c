@@ -60,9 +60,24 @@ static void tell_failed(struct sim *sim, struct node *node, ring_ticket ticket)
     sim_push(sim, event);
 }
 
+/* What comes by repair is within the retention that the disk has been told of. */
+static void check_horizon(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    struct message message;
+
+    if (output->store.write == RING_WRITE_STATE)
+        node->horizon = output->store.state.horizon;
+    if (output->store.write == RING_WRITE_MESSAGE && output->store.repaired &&
+        message_unpack(output->store.packet, &message) == 0 && message.key.hlc < node->horizon)
+        sim_fail(sim, "bounds", "node %d stores what is below its horizon", node->number);
+}
+
 void disk_submit(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     struct request *request;
+
+    if (output->type == RING_STORE)
+        check_horizon(sim, node, output);
 
     if (node->disk_broken) {
         if (output->type == RING_STORE)
@@ -91,7 +106,28 @@ void disk_submit(struct sim *sim, struct node *node, const struct ring_output *o
 
 bool disk_has(const struct disk *disk, int message)
 {
-    return disk->has && disk->has[message];
+    return disk->has && disk->has[message] == HAS;
+}
+
+bool disk_had(const struct disk *disk, int message)
+{
+    return disk->has && disk->has[message] != NEVER_HAD;
+}
+
+bool history_is_whole(const struct sim *sim, int message)
+{
+    uint64_t hlc = sim->messages[message].hlc;
+    bool held = false;
+
+    for (size_t i = 0; i < sim->nodes_count; i++)
+        held |= disk_has(&sim->nodes[i].disk, message);
+    for (size_t i = 0; held && i < sim->nodes_count; i++) {
+        const struct node *node = &sim->nodes[i];
+
+        if (!node->seen[message] && hlc >= node->disk.state.horizon)
+            return false;
+    }
+    return true;
 }
 
 bool disk_has_in_outbox(const struct disk *disk, int message)
@@ -138,9 +174,10 @@ static void write_message(struct sim *sim, struct node *node, const struct reque
         return;
     }
     if (!disk->has)
-        disk->has = calloc(MESSAGES_MAX, sizeof(bool));
+        disk->has = calloc(MESSAGES_MAX, sizeof(*disk->has));
     check(disk->has != NULL);
-    disk->has[number] = true;
+    disk->has[number] = HAS;
+    sim->messages[number].hlc = message.key.hlc;
     disk->messages = grow(disk->messages, disk->count, &disk->allocated, sizeof(struct record));
     disk->messages[disk->count++] = (struct record){.packet = packet_ref(request->packet),
                                                     .key = message.key,
@@ -184,7 +221,7 @@ static size_t find_range(const struct disk *disk, const struct request *request,
     for (size_t i = 0; i < disk->count; i++) {
         const struct record *record = &disk->messages[i];
 
-        if (record->key.seq >= request->from && record->key.seq <= request->to &&
+        if (record->packet && record->key.seq >= request->from && record->key.seq <= request->to &&
             ring_id_equal(&record->key.origin, &request->origin))
             found[count++] = record;
     }
@@ -217,6 +254,30 @@ static void fetch(struct sim *sim, struct node *node, const struct request *requ
     sim_push(sim, event);
 }
 
+/* Removes what is below the horizon, and says so. */
+static void prune(struct sim *sim, struct node *node)
+{
+    struct disk *disk = &node->disk;
+
+    for (size_t i = 0; i < disk->count; i++) {
+        struct record *record = &disk->messages[i];
+        struct event *event;
+
+        if (!record->packet || record->key.hlc >= disk->state.horizon)
+            continue;
+        sim_trace(sim, "%d: message %d is pruned", node->number, record->number);
+        packet_unref(record->packet);
+        record->packet = NULL;
+        disk->has[record->number] = PRUNED;
+        event = sim_event(sim, node->number, 0, EVENT_INPUT);
+        event->input.type = RING_PRUNED;
+        event->input.pruned.origin = record->key.origin;
+        event->input.pruned.interval.from = record->key.seq;
+        event->input.pruned.interval.to = record->key.seq;
+        sim_push(sim, event);
+    }
+}
+
 void disk_commit(struct sim *sim, struct node *node, size_t count)
 {
     ring_ticket stored = 0;
@@ -238,6 +299,7 @@ void disk_commit(struct sim *sim, struct node *node, size_t count)
             break;
         case REQUEST_STATE:
             node->disk.state = request->state;
+            prune(sim, node);
             break;
         case REQUEST_FETCH:
             tell_stored(sim, node, stored);
@@ -293,12 +355,13 @@ void disk_copy(struct disk *to, const struct disk *from)
 {
     *to = (struct disk){.state = from->state, .count = from->count, .allocated = from->count};
     to->messages = calloc(from->count + 1, sizeof(struct record));
-    to->has = calloc(MESSAGES_MAX, sizeof(bool));
+    to->has = calloc(MESSAGES_MAX, sizeof(*to->has));
     check(to->messages != NULL && to->has != NULL);
     for (size_t i = 0; i < from->count; i++) {
         to->messages[i] = from->messages[i];
-        packet_ref(to->messages[i].packet);
-        to->has[to->messages[i].number] = true;
+        if (to->messages[i].packet)
+            packet_ref(to->messages[i].packet);
+        to->has[to->messages[i].number] = to->messages[i].packet ? HAS : PRUNED;
     }
 }
 

@@ -8,6 +8,9 @@
 
 #define CLOCK_STEP_MAX_SEC 7200
 
+/* The longest history that a node with retention keeps: some of it, and not all. */
+#define RETENTION_MAX_USEC (4 * USEC_PER_SEC)
+
 /* A crash between two outputs comes within so many; a failed allocation within so many others. */
 #define CRASH_AFTER_MAX 40
 #define ALLOCATIONS_MAX 60
@@ -105,6 +108,13 @@ static void leave(struct sim *sim, struct node *node)
     node_command(sim, node, RING_LEAVE, 0);
 }
 
+static void retain_less(struct sim *sim, struct node *node)
+{
+    node_retain(sim, node,
+                sim_chance(sim, 50) ? (int64_t)sim_below(sim, RETENTION_MAX_USEC)
+                                    : -(int64_t)RETENTION_MAX_USEC);
+}
+
 static const struct fault {
     enum fault_class class;
     void (*strike)(struct sim *sim, struct node *node);
@@ -126,6 +136,7 @@ static const struct fault {
     {FAULT_ELECT, elect},
     {FAULT_REFRESH, refresh},
     {FAULT_LEAVE, leave},
+    {FAULT_RETENTION, retain_less},
 };
 
 /* Every seed has a few classes of its own: combinations come up that a mixture of all would not

@@ -43,10 +43,13 @@ static bool parse_seeds(const char *text, struct options *options)
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    static const struct option long_options[] = {
-        {"seeds", required_argument, NULL, 's'},   {"seed", required_argument, NULL, 'o'},
-        {"nodes", required_argument, NULL, 'n'},   {"trace", no_argument, NULL, 't'},
-        {"until-failure", no_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"seeds", required_argument, NULL, 's'},
+                                                 {"seed", required_argument, NULL, 'o'},
+                                                 {"nodes", required_argument, NULL, 'n'},
+                                                 {"trace", no_argument, NULL, 't'},
+                                                 {"until-failure", no_argument, NULL, 'u'},
+                                                 {"story", required_argument, NULL, 'y'},
+                                                 {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.first = 1, .last = 500};

@@ -121,12 +121,17 @@ static void arm_timer(struct sim *sim, struct node *node)
                             EVENT_TIMER));
 }
 
+static uint64_t wall(const struct sim *sim, const struct node *node)
+{
+    return WALL_USEC + sim->now + (uint64_t)node->clock_skew;
+}
+
 static void step(struct sim *sim, struct node *node, struct ring_input *in)
 {
     int result;
 
     in->now = sim->now;
-    in->wall = WALL_USEC + sim->now + (uint64_t)node->clock_skew;
+    in->wall = wall(sim, node);
     memory_fail_after(node->fail_allocation);
     result = ring_step(node->ring, in, &sim->outbox);
     if (node->fail_allocation > 0)
@@ -274,6 +279,17 @@ void node_command(struct sim *sim, struct node *node, enum ring_command command,
     step(sim, node, &in);
 }
 
+void node_retain(struct sim *sim, struct node *node, int64_t usec)
+{
+    struct ring_input in = {.type = RING_RETENTION};
+
+    if (!node->running || node->paused)
+        return;
+    in.retention.horizon = (wall(sim, node) - (uint64_t)usec) / 1000 << 16;
+    sim_trace(sim, "%d: keeps the last %lld ms", node->number, (long long)usec / 1000);
+    step(sim, node, &in);
+}
+
 void node_rejoin(struct sim *sim, struct node *node)
 {
     struct ring_status status;
@@ -289,9 +305,9 @@ void node_rejoin(struct sim *sim, struct node *node)
 
 /* What the store would tell: ascending intervals for each origin. */
 struct contents {
-    size_t held_count, intervals_count;
+    size_t held_count, intervals_count, pruned_count;
     struct ring_held held[NODES_MAX];
-    struct ring_interval *intervals;
+    struct ring_interval *intervals, *pruned;
     struct message_key top;
 };
 
@@ -310,20 +326,28 @@ static void add_record(struct contents *contents, const struct record *record)
     struct ring_held *held =
         contents->held_count ? &contents->held[contents->held_count - 1] : NULL;
     struct ring_interval *last = contents->intervals + contents->intervals_count - 1;
+    struct ring_interval one = {record->key.seq, record->key.seq, ring_id_hash(&record->id)};
 
-    if (message_key_compare(&record->key, &contents->top) > 0)
+    if (record->packet && message_key_compare(&record->key, &contents->top) > 0)
         contents->top = record->key;
     if (!held || !ring_id_equal(&held->origin, &record->key.origin)) {
         held = &contents->held[contents->held_count++];
-        *held = (struct ring_held){.origin = record->key.origin, .intervals = last + 1};
+        *held = (struct ring_held){.origin = record->key.origin,
+                                   .intervals = last + 1,
+                                   .pruned = contents->pruned + contents->pruned_count};
     }
-    if (held->count > 0 && last->to + 1 == record->key.seq) {
+    if (!record->packet) {
+        contents->pruned[contents->pruned_count++] = one;
+        held->pruned_count++;
+    }
+    if (held->count > 0 && last->to + 1 == one.from) {
         last->to++;
+        last->sum += one.sum;
         return;
     }
     held->count++;
     contents->intervals_count++;
-    last[1] = (struct ring_interval){record->key.seq, record->key.seq};
+    last[1] = one;
 }
 
 struct ring_id node_id(size_t number)
@@ -342,7 +366,8 @@ static void read_disk(const struct disk *disk, struct contents *ret)
 
     memset(ret, 0, sizeof(*ret));
     ret->intervals = calloc(disk->count + 1, sizeof(struct ring_interval));
-    check(ret->intervals != NULL && records != NULL);
+    ret->pruned = calloc(disk->count + 1, sizeof(struct ring_interval));
+    check(ret->intervals != NULL && ret->pruned != NULL && records != NULL);
     for (size_t i = 0; i < disk->count; i++)
         records[i] = &disk->messages[i];
     qsort(records, disk->count, sizeof(*records), by_origin_and_seq);
@@ -380,6 +405,7 @@ void node_start(struct sim *sim, struct node *node)
     /* What is on disk; a higher epoch was told to nobody, or comes again by the others. */
     node->checked_epoch = node->disk.state.epoch;
     node->last_ticket = node->last_fetch = node->last_link = 0;
+    node->horizon = node->disk.state.horizon;
     node->ring = ring_new();
     check(node->ring != NULL);
     checkers_started(sim, node);
@@ -395,6 +421,7 @@ void node_start(struct sim *sim, struct node *node)
               node->disk.count, node->disk.outbox_count);
     step(sim, node, &in);
     free(contents.intervals);
+    free(contents.pruned);
 }
 
 void node_crash(struct sim *sim, struct node *node, bool power)

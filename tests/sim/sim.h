@@ -66,9 +66,12 @@ struct request {
     size_t bytes_max;
 };
 
+/* What a disk has of a message. */
+enum presence { NEVER_HAD, HAS, PRUNED };
+
 /* A message on a disk, with what is looked for. */
 struct record {
-    struct packet *packet;
+    struct packet *packet; /* NULL: it was pruned */
     struct message_key key;
     struct ring_id id;
     int number;
@@ -79,7 +82,7 @@ struct disk {
     struct ring_state state;
     struct record *messages;
     size_t count, allocated;
-    bool *has; /* by number; MESSAGES_MAX of them, or NULL */
+    uint8_t *has; /* enum presence by number; MESSAGES_MAX of them, or NULL */
     struct packet **outbox;
     size_t outbox_count, outbox_allocated;
 };
@@ -104,6 +107,7 @@ enum fault_class {
     FAULT_ELECT,  /* no faults, but as disturbing */
     FAULT_REFRESH,
     FAULT_LEAVE,
+    FAULT_RETENTION, /* a node keeps less of the history from now on */
     FAULT_CLASSES
 };
 
@@ -123,6 +127,7 @@ struct node {
     struct event **inbox;            /* while it is paused */
     size_t inbox_count, inbox_allocated;
     uint64_t timer;
+    uint64_t horizon;   /* as last given to the disk */
     int64_t clock_skew; /* µs off the world's clock */
     ring_ticket last_ticket, last_fetch;
     ring_link last_link;
@@ -151,6 +156,7 @@ struct sent {
     unsigned life;           /* of the sender */
     int answers;             /* final ones */
     size_t size;             /* of the text */
+    uint64_t hlc;            /* 0: never stored */
     struct message_key seen; /* the highest key that its sender had seen */
 };
 
@@ -257,6 +263,10 @@ void disk_back_up_or_restore(struct sim *sim, struct node *node);
 void disk_lose_requests(struct node *node);
 void disk_free(struct disk *disk);
 bool disk_has(const struct disk *disk, int message);
+/* The same, or it had it until its retention ended. */
+bool disk_had(const struct disk *disk, int message);
+/* Whether that message is in each history that keeps it, or nobody has it any more. */
+bool history_is_whole(const struct sim *sim, int message);
 bool disk_has_in_outbox(const struct disk *disk, int message);
 
 /* node.c */
@@ -268,6 +278,8 @@ void node_resume(struct sim *sim, struct node *node);
 void node_take(struct sim *sim, struct event *event);
 void node_send_message(struct sim *sim, struct node *node);
 void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target);
+/* The node is to keep the last `usec` of its history; below 0: nothing of what is delivered. */
+void node_retain(struct sim *sim, struct node *node, int64_t usec);
 /* Asks a node that has left to come back. */
 void node_rejoin(struct sim *sim, struct node *node);
 struct ring_id node_id(size_t number);

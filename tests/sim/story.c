@@ -206,6 +206,12 @@ static void clock_step(struct sim *sim, const struct line *line)
     node->clock_skew = number_at(line, 2) * (int64_t)USEC_PER_SEC;
 }
 
+/* retain N MS: the node keeps the last so many ms of the history. */
+static void retain(struct sim *sim, const struct line *line)
+{
+    node_retain(sim, node_at(sim, line, 1), (int64_t)number_at(line, 2) * USEC_PER_MSEC);
+}
+
 /* backup N, and later restore N */
 static void backup(struct sim *sim, const struct line *line)
 {
@@ -256,7 +262,7 @@ static const struct {
     {"kill", kill_node}, {"power", power},      {"pause", pause_node}, {"resume", resume},
     {"hang", hang},      {"unhang", unhang},    {"split", split},      {"cut", cut},
     {"heal", heal},      {"clock", clock_step}, {"backup", backup},    {"restore", backup},
-    {"clone", clone},    {"when", when},        {"end", end},
+    {"retain", retain},  {"clone", clone},      {"when", when},        {"end", end},
 };
 
 static void play_line(struct sim *sim, struct line *line)

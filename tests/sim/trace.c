@@ -89,7 +89,7 @@ void trace_frame(struct sim *sim, const struct node *node, int to, const struct 
 
     if (!sim->tracing || (sim->story && is_noise(name)))
         return;
-    if (is(name, "DATA") || is(name, "FILL") || is(name, "REPAIR")) {
+    if (is(name, "DATA") || is(name, "FILL") || is(name, "REPAIR") || is(name, "REPAIR_FAR")) {
         sim_trace(sim, "%d -> %d  %s message %d", node->number, to, name, message_number(packet));
     } else if (is(name, "SEAL") || is(name, "STABLE")) {
         memcpy(id.bytes, body, sizeof(id.bytes));

@@ -53,6 +53,45 @@ static void test_what_is_added_in_any_order_is_held_and_never_touches(void **unu
     }
 }
 
+static void test_what_is_removed_is_gone_and_the_rest_stays(void **unused)
+{
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        struct intervals set = {0};
+        bool bitmap[LARGEST + 1] = {false};
+        uint64_t state = seed;
+
+        for (unsigned i = 0; i < 20; i++) {
+            uint64_t from = 1 + random_below(&state, LARGEST), to = from + random_below(&state, 9);
+
+            add_random(&state, &set, bitmap);
+            to = to > LARGEST ? LARGEST : to;
+            assert_int_equal(intervals_remove(&set, from, to), 0);
+            memset(bitmap + from, false, to - from + 1);
+            assert_same(&set, bitmap);
+        }
+        intervals_done(&set);
+    }
+}
+
+static void test_sums_add_up_and_are_unknown_where_a_part_is(void **unused)
+{
+    struct intervals set = {0};
+
+    (void)unused;
+    assert_int_equal(intervals_add_sum(&set, 5, 5, 100), 0);
+    assert_int_equal(intervals_add_sum(&set, 7, 8, 30), 0);
+    assert_int_equal(intervals_add_sum(&set, 6, 6, 9), 0);
+    assert_int_equal(set.count, 1);
+    assert_int_equal(set.list[0].sum, 139);
+    assert_int_equal(intervals_add(&set, 9, 9), 0);
+    assert_int_equal(set.list[0].sum, 0);
+    assert_int_equal(intervals_add_sum(&set, 20, 21, 7), 0);
+    assert_int_equal(intervals_remove(&set, 20, 20), 0);
+    assert_int_equal(set.list[1].sum, 0);
+    intervals_done(&set);
+}
+
 static void test_the_lowest_gap_is_the_first_that_is_not_held(void **unused)
 {
     (void)unused;
@@ -108,6 +147,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_added_in_any_order_is_held_and_never_touches),
+        cmocka_unit_test(test_what_is_removed_is_gone_and_the_rest_stays),
+        cmocka_unit_test(test_sums_add_up_and_are_unknown_where_a_part_is),
         cmocka_unit_test(test_the_lowest_gap_is_the_first_that_is_not_held),
         cmocka_unit_test(test_the_highest_missing_is_the_last_that_the_other_lacks),
     };

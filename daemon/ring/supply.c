@@ -1,0 +1,256 @@
+/* History repair, second part: sending what others lack.
+ *
+ * Rule: a supplier sends what is missing of what it had at START or got by repair since, newest
+ * first, and at most REPAIR_CREDIT_BYTES (or one message) that are not yet acknowledged as stored;
+ * the successor is served before anyone further on. It fails if live traffic is sent too: DATA
+ * would meet a copy of itself. */
+
+#include "ring-internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* A REPAIR_FAR frame ends with supplier and target, behind what the message's reader looks at. */
+#define TRAILER_BYTES (2 * sizeof(struct ring_id))
+
+/* ---- supplies ---- */
+
+struct supply *supply_find(const struct ring *ring, const struct ring_id *target)
+{
+    for (struct supply *supply = ring->supplies; supply; supply = supply->next) {
+        if (ring_id_equal(&supply->target, target))
+            return supply;
+    }
+    return NULL;
+}
+
+static bool is_near(const struct ring *ring, const struct supply *supply)
+{
+    return ring_id_equal(&supply->target, &view_successor(ring)->id);
+}
+
+/* Where the part for an origin is, or belongs. */
+static size_t position(const struct supply *supply, const struct ring_id *id)
+{
+    size_t low = 0, high = supply->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (ring_id_compare(&supply->origins[middle].id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct supply_origin *supply_origin_get(struct ring *ring, struct supply *supply,
+                                        const struct ring_id *id)
+{
+    size_t at = position(supply, id);
+
+    if (at < supply->count && ring_id_equal(&supply->origins[at].id, id))
+        return &supply->origins[at];
+    if (!ring_grow(ring, (void **)&supply->origins, supply->count, &supply->allocated,
+                   sizeof(*supply->origins)))
+        return NULL;
+    memmove(supply->origins + at + 1, supply->origins + at,
+            (supply->count - at) * sizeof(*supply->origins));
+    supply->origins[at] = (struct supply_origin){.id = *id};
+    supply->count++;
+    return &supply->origins[at];
+}
+
+struct supply *supply_new(struct ring *ring, const struct ring_id *target, uint64_t floor,
+                          uint64_t ceiling)
+{
+    struct supply *supply = ring_allocate(ring, 1, sizeof(*supply)), **place = &ring->supplies;
+
+    if (!supply)
+        return NULL;
+    *supply = (struct supply){.target = *target, .floor = floor, .ceiling = ceiling};
+    while (*place && !is_near(ring, supply))
+        place = &(*place)->next;
+    supply->next = *place;
+    *place = supply;
+    for (size_t i = 0; i < ring->origins_count && !ring->broken; i++) {
+        const struct origin *origin = ring->origins[i];
+        struct supply_origin *part = supply_origin_get(ring, supply, &origin->id);
+
+        if (!part || intervals_copy(&part->had, &origin->base) < 0)
+            ring->broken = true;
+    }
+    return ring->broken ? NULL : supply;
+}
+
+void supplies_done(struct ring *ring)
+{
+    while (ring->supplies) {
+        struct supply *supply = ring->supplies;
+
+        ring->supplies = supply->next;
+        for (size_t i = 0; i < supply->count; i++)
+            intervals_done(&supply->origins[i].had);
+        free(supply->origins);
+        free(supply);
+    }
+}
+
+void supply_repaired(struct ring *ring, const struct ring_id *origin)
+{
+    for (struct supply *supply = ring->supplies; supply && !ring->broken; supply = supply->next)
+        supply_origin_get(ring, supply, origin);
+}
+
+/* ---- sending ---- */
+
+/* The newest range that the target lacks: runs begin with the time of their start. */
+static bool newest_missing(const struct ring *ring, const struct supply *supply, struct range *ret)
+{
+    static const struct ring_interval everything = {1, INT64_MAX, 0};
+    bool found = false;
+
+    for (size_t i = 0; i < supply->count; i++) {
+        const struct supply_origin *part = &supply->origins[i];
+        const struct origin *origin = origin_find(ring, &part->id);
+        struct ring_interval missing;
+
+        if (!origin ||
+            !intervals_highest_missing(&origin->repairable, &part->had, &everything, &missing))
+            continue;
+        if (!found || missing.to > ret->interval.to)
+            *ret = (struct range){.origin = part->id, .interval = missing};
+        found = true;
+    }
+    return found;
+}
+
+/* true: it keeps the link busy, and those further on wait. */
+static bool pump(struct ring *ring, struct supply *supply)
+{
+    struct range range;
+    struct fetch *fetch;
+
+    if (!supply->ready || supply->fetching || supply->unacknowledged >= REPAIR_CREDIT_BYTES)
+        return true;
+    if (!newest_missing(ring, supply, &range))
+        return supply->unacknowledged > 0;
+    supply->fetching = true;
+    fetch = fetch_begin(ring, FETCH_REPAIR, ring->view.formation.tag, &range,
+                        REPAIR_CREDIT_BYTES - supply->unacknowledged);
+    if (fetch)
+        fetch->target = supply->target;
+    return true;
+}
+
+void supplies_pump(struct ring *ring)
+{
+    if (ring->phase != RING_LIVE)
+        return;
+    for (struct supply *supply = ring->supplies; supply && !ring->broken; supply = supply->next) {
+        if (pump(ring, supply))
+            return;
+    }
+}
+
+static struct packet *far_frame(struct ring *ring, const struct supply *supply,
+                                const struct packet *packet)
+{
+    struct writer writer;
+
+    writer_begin(&writer, FRAME_REPAIR_FAR, ring->view.formation.tag);
+    write_raw(&writer, packet->data + RING_FRAME_HEADER_BYTES,
+              packet->size - RING_FRAME_HEADER_BYTES);
+    write_id(&writer, &ring->config.id);
+    write_id(&writer, &supply->target);
+    return writer_end(&writer);
+}
+
+static void send_one(struct ring *ring, struct supply *supply, struct packet *packet)
+{
+    struct message message;
+    struct packet *frame;
+
+    if (message_unpack(packet, &message) < 0 || message.key.hlc < supply->floor ||
+        message.key.hlc >= supply->ceiling)
+        return;
+    frame = is_near(ring, supply) ? frame_retag(packet, FRAME_REPAIR, ring->view.formation.tag)
+                                  : far_frame(ring, supply, packet);
+    if (frame)
+        supply->unacknowledged += frame->size;
+    link_send(ring, ring->successor, frame);
+}
+
+/* What of the range is dealt with. The hlc of a run rises with its seq: where the lowest is below
+ * what the target keeps, so is all before it. */
+static uint64_t lowest_done(const struct supply *supply, const struct ring_interval *range,
+                            size_t count, struct packet *const *packets)
+{
+    struct message first;
+
+    if (count == 0 || message_unpack(packets[0], &first) < 0 || first.key.hlc < supply->floor)
+        return range->from;
+    return MIN(MAX(range->from, first.key.seq), range->to);
+}
+
+void supply_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
+                    struct packet *const *packets)
+{
+    const struct ring_interval *range = &fetch->range.interval;
+    struct supply *supply = supply_find(ring, &fetch->target);
+    struct supply_origin *part;
+
+    if (ring->phase != RING_LIVE || fetch->tag != ring->view.formation.tag || !supply)
+        return;
+    supply->fetching = false;
+    for (size_t i = 0; i < count && !ring->broken; i++)
+        send_one(ring, supply, packets[i]);
+    part = supply_origin_get(ring, supply, &fetch->range.origin);
+    if (!part ||
+        intervals_add(&part->had, lowest_done(supply, range, count, packets), range->to) < 0)
+        ring->broken = true;
+    else
+        supplies_pump(ring);
+}
+
+int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet *packet)
+{
+    struct ring_id supplier = read_id(reader), target = read_id(reader);
+    uint64_t bytes = read_u64(reader);
+    struct supply *supply;
+
+    if (reader->failed || !view_member(ring, &supplier) || !view_member(ring, &target) ||
+        ring_id_equal(&target, &ring->config.id))
+        return -EBADMSG;
+    if (!ring_id_equal(&supplier, &ring->config.id)) {
+        link_send(ring, ring->predecessor, packet_ref(packet));
+        return 0;
+    }
+    supply = supply_find(ring, &target);
+    if (!supply)
+        return -EBADMSG;
+    supply->unacknowledged -= MIN(bytes, supply->unacknowledged);
+    supplies_pump(ring);
+    return 0;
+}
+
+/* From further away: for this node, or to be passed on without a look. */
+int repair_far_received(struct ring *ring, struct packet *packet, const struct message *message)
+{
+    struct ring_id supplier, target;
+    const uint8_t *trailer = packet->data + packet->size - TRAILER_BYTES;
+
+    memcpy(supplier.bytes, trailer, sizeof(supplier.bytes));
+    memcpy(target.bytes, trailer + sizeof(supplier.bytes), sizeof(target.bytes));
+    if (!view_member(ring, &supplier) || !view_member(ring, &target) ||
+        ring_id_equal(&supplier, &ring->config.id))
+        return -EBADMSG;
+    if (ring_id_equal(&target, &ring->config.id))
+        repair_received(ring, packet, message, &supplier);
+    else
+        link_send(ring, ring->successor, packet_ref(packet));
+    return 0;
+}
