@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "common/check.h"
 #include "common/cleanup.h"
 #include "common/json-stream.h"
 #include "common/util.h"
@@ -68,6 +70,17 @@ int id_parse(const char *text, uint8_t ret[16])
             hex[count++] = text[i];
     }
     return parse_hex(hex, 16, ret);
+}
+
+void id_make(uint64_t wall, uint8_t ret[16])
+{
+    uint64_t milliseconds = wall / USEC_PER_MSEC;
+
+    check(getrandom(ret, 16, 0) == 16);
+    for (unsigned i = 0; i < 6; i++)
+        ret[i] = (uint8_t)(milliseconds >> (40 - 8 * i));
+    ret[6] = (uint8_t)((ret[6] & 0x0f) | 0x70);
+    ret[8] = (uint8_t)((ret[8] & 0x3f) | 0x80);
 }
 
 void seq_format(uint64_t seq, char ret[SEQ_TEXT_MAX])

@@ -25,6 +25,10 @@ void id_format(const uint8_t id[16], char ret[ID_TEXT_MAX]);
 /* Takes the 36 characters of a UUID, in upper or lower case, and nothing else. 0 or -EINVAL. */
 int id_parse(const char *text, uint8_t ret[16]);
 
+/* A new id: a UUID of version 7 (RFC 9562), which begins with the time, so that an index of them is
+ * appended to. `wall`: µs UTC. */
+void id_make(uint64_t wall, uint8_t ret[16]);
+
 void seq_format(uint64_t seq, char ret[SEQ_TEXT_MAX]);
 int seq_parse(const char *text, uint64_t *ret); /* 0 or -EINVAL */
 

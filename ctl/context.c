@@ -13,6 +13,9 @@
 /* Where sockets are looked for, in this order. */
 #define PATHS_MAX 2
 
+/* How often a call is made whose connection ends without an answer. */
+#define CALL_ATTEMPTS 3
+
 int complain(int exit_code, const char *format, ...)
 {
     va_list arguments;
@@ -132,24 +135,36 @@ int context_error(const struct context *context, const struct varlink_reply *rep
                     sentence ? sentence : reply->error);
 }
 
-int context_call(const struct context *context, const char *method, struct json_object *parameters,
-                 struct varlink_reply *ret)
+/* One attempt: 0 or a negative errno. Takes over `parameters`. */
+static int try_call(const struct context *context, const char *method,
+                    struct json_object *parameters, struct varlink_reply *ret)
 {
     _cleanup_(client_freep) struct client *client = NULL;
-    int result = context_connect(context, &client);
+    int result = context_try_connect(context, &client);
 
-    if (result != 0) {
+    if (result < 0) {
         json_object_put(parameters);
         return result;
     }
     result = client_call(client, method, parameters, false);
-    if (result == 0)
-        result = client_reply(client, ret);
+    return result < 0 ? result : client_reply(client, ret);
+}
+
+int context_call(const struct context *context, const char *method, struct json_object *parameters,
+                 struct varlink_reply *ret)
+{
+    int result = -ECONNRESET;
+
+    /* A daemon that restarts leaves its socket to the next one: asked again, that one answers. */
+    for (unsigned i = 0; i < CALL_ATTEMPTS && result == -ECONNRESET; i++)
+        result = try_call(context, method, json_object_get(parameters), ret);
+    json_object_put(parameters);
+    if (result == -EBADMSG)
+        return complain(EXIT_FAILED, "ringchatd sent an answer that makes no sense");
+    if (result == -ECONNRESET)
+        return complain(EXIT_UNREACHABLE, "ringchatd went away; look at: journalctl -u ringchatd");
     if (result < 0)
-        return result == -EBADMSG
-                   ? complain(EXIT_FAILED, "ringchatd sent an answer that makes no sense")
-                   : complain(EXIT_UNREACHABLE, "ringchatd went away; look at: journalctl -u "
-                                                "ringchatd");
+        return context_unreachable(context, result);
     if (!ret->error)
         return 0;
     result = context_error(context, ret);

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bounds.h"
+#include "common/message.h"
 #include "common/text.h"
 #include "common/time-format.h"
 #include "common/util.h"
@@ -73,6 +75,18 @@ static int parse_options(int argc, char **argv, struct send_options *ret)
     return result;
 }
 
+/* Writes an id of the message's own, so that it is sent once however often it is tried. */
+static const char *new_id(char text[ID_TEXT_MAX])
+{
+    struct timespec now;
+    uint8_t id[16];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    id_make((uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000, id);
+    id_format(id, text);
+    return text;
+}
+
 static struct json_object *parameters(const struct send_options *options, const char *text,
                                       size_t size)
 {
@@ -121,11 +135,15 @@ static void print_delivered(const struct context *context, struct json_object *r
 static int send_one(const struct context *context, const struct send_options *options,
                     const char *text, size_t size)
 {
+    struct send_options with_id = *options;
     struct varlink_reply reply;
+    char id[ID_TEXT_MAX];
     int result = check_text(text, size);
 
+    if (!with_id.id)
+        with_id.id = new_id(id);
     if (result == 0)
-        result = context_call(context, VARLINK_INTERFACE ".Send", parameters(options, text, size),
+        result = context_call(context, VARLINK_INTERFACE ".Send", parameters(&with_id, text, size),
                               &reply);
     if (result != 0)
         return result;

@@ -101,7 +101,7 @@ static void on_work(evutil_socket_t fd, short what, void *userdata)
         return;
     if (client->closing)
         begin_linger(client);
-    else if (client->input_ended)
+    else if (client->input_ended || client->control->retired)
         client_free(client);
 }
 
@@ -163,8 +163,8 @@ static void take_object(struct client *client, struct json_object *object, size_
 
 static bool may_take_more(const struct client *client)
 {
-    return !client->closing && !client->gone && client->call_count < CLIENT_CALLS_MAX &&
-           client->call_bytes < CLIENT_CALL_BYTES_MAX;
+    return !client->closing && !client->gone && !client->control->retired &&
+           client->call_count < CLIENT_CALLS_MAX && client->call_bytes < CLIENT_CALL_BYTES_MAX;
 }
 
 /* One contiguous piece of input. false: nothing more can be taken now. */

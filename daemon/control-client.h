@@ -27,6 +27,7 @@ struct control {
     int listen_fd;
     struct event *accept;
     bool owns_path; /* the path goes with this process */
+    bool retired;   /* the socket is left to the next daemon */
     bool goodbye;
     gid_t admin_group;
     bool has_admin_group;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "control-method.h"
-#include "message-id.h"
 
 #define DEFAULT_ROOM "main"
 
@@ -116,7 +116,7 @@ static void begin(struct call *call)
     send->begun = engine_monotonic();
     send->id_given = id != NULL;
     if (!id)
-        message_id_make(&send->id, engine_wall());
+        id_make(engine_wall(), send->id.bytes);
     else if (id_parse(id, send->id.bytes) < 0)
         call_invalid(call, "id");
     if (timeout && call_set_timer(call, timeout) < 0)
@@ -240,6 +240,7 @@ static void answer_timed_out(struct call *call)
 
 void send_run(struct call *call)
 {
+    const struct control *control = call->client->control;
     const struct send *send;
 
     if (!call->data)
@@ -247,12 +248,14 @@ void send_run(struct call *call)
     send = call->data;
     if (call->state == CALL_ANSWERED || !send)
         return;
-    if (!send->given && !send->answered && !call->client->control->goodbye)
+    if (!send->given && !send->answered && !control->goodbye && !control->retired)
         give(call);
     if (call->state == CALL_ANSWERED)
         return;
     if (send->answered)
         answer(call);
-    else if (call->timed_out || call->client->control->goodbye)
+    else if (control->goodbye && control->retired && !send->given)
+        call_drop(call); /* the client asks the next daemon */
+    else if (call->timed_out || control->goodbye)
         answer_timed_out(call);
 }

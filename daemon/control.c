@@ -228,6 +228,16 @@ void control_set_message_bytes_max(struct control *control, size_t bytes)
     control->options.message_bytes_max = bytes;
 }
 
+void control_retire(struct control *control)
+{
+    if (!control->options.keep_socket)
+        return;
+    control->retired = true;
+    event_del(control->accept);
+    list_for_each (at, &control->clients)
+        client_schedule(list_entry(at, struct client, list));
+}
+
 void control_goodbye(struct control *control)
 {
     control->goodbye = true;

@@ -48,6 +48,11 @@ size_t control_client_count(const struct control *control);
 /* New values after a reload: MaxMessageBytes=. */
 void control_set_message_bytes_max(struct control *control, size_t bytes);
 
+/* The daemon begins to stop. Where the socket outlives it, new clients and new calls are left to
+ * the next daemon: clients wait at the socket, and those that are connected and have asked nothing
+ * are closed, so that they ask again. Else nothing happens. */
+void control_retire(struct control *control);
+
 /* Takes no new clients and no new calls; every send that waits is answered TimedOut with what
  * became of it, streams end. The answers go out from the loop, and with control_free(). */
 void control_goodbye(struct control *control);

@@ -13,11 +13,11 @@
 #include "address.h"
 #include "common/check.h"
 #include "common/cleanup.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "control.h"
 #include "engine.h"
 #include "journal.h"
-#include "message-id.h"
 #include "paths.h"
 
 /* What a stop may take in all: the ring is given 3 s to let this node go. */
@@ -241,6 +241,7 @@ static void on_stop_signal(evutil_socket_t fd, short what, void *userdata)
     daemon->stopping = true;
     sd_notify(0, "STOPPING=1\nSTATUS=leaving the ring");
     event_add(daemon->stop_timer, &timeout);
+    control_retire(daemon->control);
     if (engine_command(daemon->engine, RING_LEAVE, NULL, NULL, on_left, daemon, NULL) < 0)
         stop_now(daemon);
 }
@@ -305,7 +306,7 @@ static void greet(struct daemon *daemon)
         text = NULL;
         return;
     }
-    message_id_make(&message.id, message.sent);
+    id_make(message.sent, message.id.bytes);
     message.user = (struct bytes){"ringchatd", strlen("ringchatd")};
     message.room = (struct bytes){"main", strlen("main")};
     message.text = (struct bytes){text, strlen(text)};
