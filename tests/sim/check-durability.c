@@ -54,7 +54,7 @@ static void ended(struct sim *sim)
 {
     for (size_t i = 0; i < sim->messages_count; i++) {
         if ((!sim->messages[i].acknowledged && !sim->messages[i].accepted) ||
-            sim->messages[i].excused)
+            sim->messages[i].excused || sim->nodes[sim->messages[i].sender].excepted)
             continue;
         if (!anybody_had(sim, (int)i) || !history_is_whole(sim, (int)i))
             sim_fail(sim, "durability", "message %zu, %s, is lost", i,

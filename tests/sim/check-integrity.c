@@ -20,8 +20,9 @@ static void delivered(struct sim *sim, struct node *node, const struct message *
         return;
     }
     sent = &sim->messages[number];
-    if (node_number(&message->key.origin) != sent->sender || !is(message->user, "user") ||
-        !is(message->room, "main") || message->text.size != sent->size)
+    if (node_number(&message->key.origin) != sim->nodes[sent->sender].identity ||
+        !is(message->user, "user") || !is(message->room, "main") ||
+        message->text.size != sent->size)
         sim_fail(sim, "integrity", "node %d delivers message %d otherwise than it was sent",
                  node->number, number);
 }

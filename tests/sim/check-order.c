@@ -43,7 +43,7 @@ static void started(struct sim *sim, struct node *node)
 /* Numbers rise with time, so a sender's keys must rise with its numbers. */
 static void ended(struct sim *sim)
 {
-    const struct disk *disk = &sim->nodes[0].disk;
+    const struct disk *disk = &sim_first(sim)->disk;
     struct message_key last[NODES_MAX] = {{0}};
     const struct record **records = calloc(MESSAGES_MAX, sizeof(*records));
 

@@ -9,6 +9,15 @@ static const struct checker *const checkers[] = {
     &check_once,    &check_durability, &check_answers, &check_convergence,
 };
 
+const struct node *sim_first(const struct sim *sim)
+{
+    size_t i = 0;
+
+    while (sim->nodes[i].excepted)
+        i++;
+    return &sim->nodes[i];
+}
+
 void checkers_stepped(struct sim *sim, struct node *node)
 {
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
@@ -31,8 +40,9 @@ void checkers_delivered(struct sim *sim, struct node *node, const struct packet 
     struct message message;
 
     check(message_unpack(packet, &message) == 0);
-    sim_trace(sim, "%d: delivers message %d, hlc %llx%s", node->number, number,
-              (unsigned long long)message.key.hlc, late ? ", late" : "");
+    sim_trace(sim, "%d: delivers message %d, key %+lld ms %u%s", node->number, number,
+              (long long)(message.key.hlc >> 16) - WALL_BEGIN_MSEC,
+              (unsigned)(message.key.hlc & 0xFFFF), late ? ", late" : "");
     sim->late += late;
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
         if (checkers[i]->delivered)
@@ -42,10 +52,8 @@ void checkers_delivered(struct sim *sim, struct node *node, const struct packet 
 
 void checkers_answered(struct sim *sim, struct node *node, int number, enum ring_reply reply)
 {
-    sim_trace(sim, "%d: message %d %s", node->number, number,
-              reply == RING_DONE       ? "acknowledged"
-              : reply == RING_ACCEPTED ? "accepted"
-                                       : "not sent");
+    sim_trace(sim, "%d: message %d: %s", node->number, number,
+              reply == RING_DONE ? "acknowledged" : reply_name(reply));
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
         if (checkers[i]->answered)
             checkers[i]->answered(sim, node, number, reply);

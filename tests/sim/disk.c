@@ -120,11 +120,11 @@ bool history_is_whole(const struct sim *sim, int message)
     bool held = false;
 
     for (size_t i = 0; i < sim->nodes_count; i++)
-        held |= disk_has(&sim->nodes[i].disk, message);
+        held |= !sim->nodes[i].excepted && disk_has(&sim->nodes[i].disk, message);
     for (size_t i = 0; held && i < sim->nodes_count; i++) {
         const struct node *node = &sim->nodes[i];
 
-        if (!node->seen[message] && hlc >= node->disk.state.horizon)
+        if (!node->seen[message] && !node->excepted && hlc >= node->disk.state.horizon)
             return false;
     }
     return true;

@@ -7,14 +7,28 @@
 #include "common/check.h"
 #include "sim.h"
 
-/* The port of a simulated node tells which one it is. */
+/* The port of a simulated node tells which one it is, and how often it has moved. */
 #define FIRST_PORT 100
 
-struct ring_address network_address(int node)
+struct ring_address network_address(const struct node *node)
 {
-    return (struct ring_address){.family = 4,
-                                 .ip = {10, 0, (uint8_t)(node / 200), (uint8_t)(node % 200 + 1)},
-                                 .port = (uint16_t)(FIRST_PORT + node)};
+    unsigned number = (unsigned)node->number;
+
+    return (struct ring_address){
+        .family = 4,
+        .ip = {10, (uint8_t)node->moved, (uint8_t)(number / 200), (uint8_t)(number % 200 + 1)},
+        .port = (uint16_t)(FIRST_PORT + number + NODES_MAX * node->moved)};
+}
+
+/* Who is at that address; NULL: nobody any more. */
+static struct node *node_at(struct sim *sim, const struct ring_address *address)
+{
+    unsigned number = address->port - FIRST_PORT;
+
+    check(address->port >= FIRST_PORT && number % NODES_MAX < sim->nodes_count);
+    return sim->nodes[number % NODES_MAX].moved == number / NODES_MAX
+               ? &sim->nodes[number % NODES_MAX]
+               : NULL;
 }
 
 static uint64_t latency(struct sim *sim)
@@ -110,19 +124,17 @@ static void connect_nodes(struct sim *sim, struct node *from, struct node *to, r
         event = travel(sim, connection, &sides[i]);
         event->input.type = RING_LINK_UP;
         event->input.link_up.link = sides[!i].link;
-        event->input.link_up.remote = network_address(sides[i].node);
+        event->input.link_up.remote = network_address(&sim->nodes[sides[i].node]);
         sim_push(sim, event);
     }
 }
 
 void network_dial(struct sim *sim, struct node *node, const struct ring_output *output)
 {
-    int to = output->dial.addresses.list[0].port - FIRST_PORT;
-    struct node *target;
+    struct node *target = node_at(sim, &output->dial.addresses.list[0]);
 
-    check(to >= 0 && (size_t)to < sim->nodes_count);
-    target = &sim->nodes[to];
-    if (sim->cut[node->number][to] || sim->cut[to][node->number] || !target->host_up)
+    if (!target || sim->cut[node->number][target->number] ||
+        sim->cut[target->number][node->number] || !target->host_up)
         return;
     if (target->running)
         connect_nodes(sim, node, target, output->dial.link);
@@ -170,7 +182,7 @@ static void send_datagram(struct sim *sim, const struct node *node, int to, stru
         return;
     event = sim_event(sim, to, latency(sim), EVENT_INPUT);
     event->input.type = RING_DATAGRAM;
-    event->input.datagram.from = network_address(node->number);
+    event->input.datagram.from = network_address(node);
     event->packet = packet_ref(packet);
     sim_push(sim, event);
 }
@@ -179,7 +191,7 @@ void network_datagram(struct sim *sim, struct node *node, const struct ring_outp
 {
     for (size_t i = 0; i < sim->nodes_count; i++) {
         if (output->datagram.target == RING_TO_NODE &&
-            output->datagram.addresses.list[0].port != FIRST_PORT + (int)i)
+            node_at(sim, &output->datagram.addresses.list[0]) != &sim->nodes[i])
             continue;
         send_datagram(sim, node, (int)i, output->datagram.packet);
         if (sim_chance(sim, sim->datagram_copies))
@@ -236,6 +248,25 @@ void network_process_gone(struct sim *sim, const struct node *node)
     }
 }
 
+static void reset(struct sim *sim, struct connection *connection)
+{
+    sim_trace(sim, "reset %d - %d", connection->sides[0].node, connection->sides[1].node);
+    tell_closed(sim, connection, &connection->sides[0]);
+    tell_closed(sim, connection, &connection->sides[1]);
+}
+
+void network_reset_between(struct sim *sim, const struct node *a, const struct node *b)
+{
+    for (size_t i = 0; i < sim->connections_count; i++) {
+        const struct side *sides = sim->connections[i].sides;
+
+        if (((sides[0].node == a->number && sides[1].node == b->number) ||
+             (sides[0].node == b->number && sides[1].node == a->number)) &&
+            sides[0].open && sides[1].open)
+            reset(sim, &sim->connections[i]);
+    }
+}
+
 void network_reset(struct sim *sim, const struct node *node)
 {
     for (size_t i = 0; i < sim->connections_count; i++) {
@@ -245,8 +276,6 @@ void network_reset(struct sim *sim, const struct node *node)
         if ((sides[0].node != node->number && sides[1].node != node->number) || !sides[0].open ||
             !sides[1].open || sim_chance(sim, 50))
             continue;
-        sim_trace(sim, "reset %d - %d", sides[0].node, sides[1].node);
-        tell_closed(sim, connection, &sides[0]);
-        tell_closed(sim, connection, &sides[1]);
+        reset(sim, connection);
     }
 }

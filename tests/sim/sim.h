@@ -127,14 +127,17 @@ struct node {
     struct event **inbox;            /* while it is paused */
     size_t inbox_count, inbox_allocated;
     uint64_t timer;
-    uint64_t horizon;   /* as last given to the disk */
-    int64_t clock_skew; /* µs off the world's clock */
+    uint64_t horizon;                   /* as last given to the disk */
+    int64_t clock_skew;                 /* µs off the world's clock */
+    uint64_t asleep_since, asleep_usec; /* suspended: its monotonic clock stood still */
+    unsigned renamed, moved;            /* how often its host got another name, or address */
     ring_ticket last_ticket, last_fetch;
     ring_link last_link;
     int crash_after;      /* crash behind this many further outputs; -1: not */
     long fail_allocation; /* the allocation that fails, counted from now; 0: none */
     int commands;         /* not answered */
     bool restored;        /* from an older backup */
+    bool excepted;        /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
 
     /* what a reader of its history and its tail has seen */
@@ -165,12 +168,19 @@ struct sent {
 /* The world begins at a time that is no special number. */
 #define BEGIN_USEC 1000000
 
-/* What happens to `victim` when `node` sends the next such frame. */
+/* The wall clock at that time: 2025-11-23. */
+#define WALL_BEGIN_MSEC 1763900000000LL
+
+/* What happens to `victim` when `node` sends, or is about to take, such a frame. */
 struct trap {
-    enum { TRAP_NONE, TRAP_KILL, TRAP_PAUSE, TRAP_POWER } kind;
+    enum trap_kind { TRAP_NONE, TRAP_KILL, TRAP_POWER, TRAP_PAUSE, TRAP_CUT, TRAP_RESET } kind;
+    bool takes;
+    unsigned skip; /* so many such frames go by first */
     int node, victim;
     char frame[24];
 };
+
+#define TRAPS_MAX 4
 
 struct seen_view {
     uint64_t tag, hash;
@@ -185,7 +195,7 @@ struct sim {
     size_t nodes_count;
     bool classes[FAULT_CLASSES];
     bool story; /* even times, and a trace without signs of life */
-    struct trap trap;
+    struct trap traps[TRAPS_MAX];
     uint64_t hop_usec, hop_spread;
     bool floods;                             /* bursts of large messages */
     bool cut[NODES_MAX][NODES_MAX];          /* from, to */
@@ -250,7 +260,9 @@ bool network_arrives(struct sim *sim, const struct event *event);
 /* The process is gone: its kernel resets the connections. */
 void network_process_gone(struct sim *sim, const struct node *node);
 void network_reset(struct sim *sim, const struct node *node);
-struct ring_address network_address(int node);
+/* Resets all connections between two nodes. */
+void network_reset_between(struct sim *sim, const struct node *a, const struct node *b);
+struct ring_address network_address(const struct node *node);
 
 /* disk.c */
 void disk_submit(struct sim *sim, struct node *node, const struct ring_output *output);
@@ -269,22 +281,35 @@ bool disk_had(const struct disk *disk, int message);
 bool history_is_whole(const struct sim *sim, int message);
 bool disk_has_in_outbox(const struct disk *disk, int message);
 
-/* node.c */
+/* life.c */
 void node_start(struct sim *sim, struct node *node);
 /* With `power` the host goes down too, and nothing tells the others. */
 void node_crash(struct sim *sim, struct node *node, bool power);
+void node_free(struct sim *sim, struct node *node);
+struct ring_id node_id(size_t number);
+int node_number(const struct ring_id *id);
+
+/* trap.c */
+/* False: there are too many. */
+bool trap_set(struct sim *sim, const struct trap *trap);
+void trap_spring(struct sim *sim, struct node *node, const struct packet *packet, bool takes);
+
+/* node.c */
+void node_step(struct sim *sim, struct node *node, struct ring_input *in);
 void node_pause(struct sim *sim, struct node *node);
 void node_resume(struct sim *sim, struct node *node);
 void node_take(struct sim *sim, struct event *event);
 void node_send_message(struct sim *sim, struct node *node);
+void node_send_text(struct sim *sim, struct node *node, size_t size);
 void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target);
 /* The node is to keep the last `usec` of its history; below 0: nothing of what is delivered. */
 void node_retain(struct sim *sim, struct node *node, int64_t usec);
 /* Asks a node that has left to come back. */
 void node_rejoin(struct sim *sim, struct node *node);
-struct ring_id node_id(size_t number);
-int node_number(const struct ring_id *id);
-void node_free(struct sim *sim, struct node *node);
+/* The host sleeps, and its monotonic clock with it. */
+void node_suspend(struct sim *sim, struct node *node);
+void node_wake(struct sim *sim, struct node *node);
+const char *reply_name(enum ring_reply reply);
 /* The number of the message in a packet; -1: it is none of this run. */
 int message_number(const struct packet *packet);
 
@@ -319,6 +344,8 @@ extern const struct checker check_order, check_once, check_durability, check_int
     check_convergence, check_outputs, check_membership, check_answers, check_bounds;
 
 /* checkers.c: calls them all. */
+/* The first node that is not excepted. */
+const struct node *sim_first(const struct sim *sim);
 void checkers_stepped(struct sim *sim, struct node *node);
 void checkers_output(struct sim *sim, struct node *node, const struct ring_output *output);
 void checkers_delivered(struct sim *sim, struct node *node, const struct packet *packet, bool late);

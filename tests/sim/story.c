@@ -1,5 +1,6 @@
-/* Stories: short scripts whose whole trace is kept as text. A line is a command; see the functions.
- * Times are even, so that the traces can be read: 100 µs a hop, 1 ms a commit. */
+/* Stories: short scripts whose whole trace is kept as text (tests/golden). A line is a command,
+ * told at its function. Times are even, so that the traces can be read: 100 µs a hop, 1 ms a
+ * commit. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@
 
 #define AWAIT_MAX (20 * USEC_PER_SEC)
 
-#define WORDS_MAX 12
+#define WORDS_MAX 80
+
+/* Of a message where the story does not say. */
+#define TEXT_BYTES 20
 
 struct line {
     unsigned number;
@@ -47,6 +51,11 @@ static struct node *node_at(struct sim *sim, const struct line *line, size_t at)
     return &sim->nodes[number];
 }
 
+static bool word_is(const struct line *line, size_t at, const char *word)
+{
+    return at < line->count && strcmp(line->words[at], word) == 0;
+}
+
 /* ---- waiting ---- */
 
 /* Whether exactly these nodes are one live ring. */
@@ -74,16 +83,18 @@ static bool are_ring(const struct sim *sim, const bool *wanted)
     return true;
 }
 
-/* await N…: until these are one ring. */
+/* await N… [within MS]: until exactly these are one ring. */
 static void await(struct sim *sim, const struct line *line)
 {
-    uint64_t end = sim->now + AWAIT_MAX;
+    bool within = line->count > 3 && word_is(line, line->count - 2, "within");
+    uint64_t end = sim->now + (within ? (uint64_t)number_at(line, line->count - 1) * USEC_PER_MSEC
+                                      : AWAIT_MAX);
     bool wanted[NODES_MAX] = {false};
 
-    for (size_t i = 1; i < line->count; i++)
+    for (size_t i = 1; i < line->count - (within ? 2 : 0); i++)
         wanted[node_at(sim, line, i)->number] = true;
     while (!sim->failed && sim->now < end && !are_ring(sim, wanted))
-        sim_run(sim, sim->now + 1000);
+        sim_run(sim, sim->now + 100);
     if (!sim->failed && !are_ring(sim, wanted))
         sim_fail(sim, "story", "line %u: they do not become one ring", line->number);
 }
@@ -96,19 +107,21 @@ static void run(struct sim *sim, const struct line *line)
 
 /* ---- what people do ---- */
 
-/* start N */
+/* start N… */
 static void start(struct sim *sim, const struct line *line)
 {
-    node_start(sim, node_at(sim, line, 1));
+    for (size_t i = 1; i < line->count; i++)
+        node_start(sim, node_at(sim, line, i));
 }
 
-/* send N [TIMES] */
+/* send N [TIMES [BYTES]] */
 static void send(struct sim *sim, const struct line *line)
 {
     long times = line->count > 2 ? number_at(line, 2) : 1;
+    long bytes = line->count > 3 ? number_at(line, 3) : TEXT_BYTES;
 
     for (long i = 0; i < times && !sim->failed; i++)
-        node_send_message(sim, node_at(sim, line, 1));
+        node_send_text(sim, node_at(sim, line, 1), (size_t)bytes);
 }
 
 /* elect N TARGET, leave N, join N, refresh N */
@@ -152,6 +165,17 @@ static void resume(struct sim *sim, const struct line *line)
     node_resume(sim, node_at(sim, line, 1));
 }
 
+/* suspend N, wake N: the whole host, with its monotonic clock. */
+static void suspend(struct sim *sim, const struct line *line)
+{
+    node_suspend(sim, node_at(sim, line, 1));
+}
+
+static void wake(struct sim *sim, const struct line *line)
+{
+    node_wake(sim, node_at(sim, line, 1));
+}
+
 static void hang(struct sim *sim, const struct line *line)
 {
     disk_hang(sim, node_at(sim, line, 1));
@@ -162,23 +186,51 @@ static void unhang(struct sim *sim, const struct line *line)
     disk_go_on(sim, node_at(sim, line, 1));
 }
 
-/* split A… / B…: the two groups hear nothing of each other. */
+/* split A… / B… [/ C…]: the groups hear nothing of each other. */
 static void split(struct sim *sim, const struct line *line)
 {
-    bool second[NODES_MAX] = {false};
-    bool behind = false;
+    unsigned part[NODES_MAX] = {0}, parts = 0;
 
     for (size_t i = 1; i < line->count; i++) {
-        if (strcmp(line->words[i], "/") == 0)
-            behind = true;
+        if (word_is(line, i, "/"))
+            parts++;
         else
-            second[node_at(sim, line, i)->number] = behind;
+            part[node_at(sim, line, i)->number] = parts;
     }
     sim_trace(sim, "the network is split");
     for (size_t i = 0; i < sim->nodes_count; i++) {
         for (size_t k = 0; k < sim->nodes_count; k++)
-            sim->cut[i][k] = second[i] != second[k];
+            sim->cut[i][k] = part[i] != part[k];
     }
+}
+
+/* break N: every write fails from now on. */
+static void break_disk(struct sim *sim, const struct line *line)
+{
+    disk_break(sim, node_at(sim, line, 1));
+}
+
+/* lose PERCENT: so many datagrams are lost. */
+static void lose(struct sim *sim, const struct line *line)
+{
+    sim->datagram_loss = (unsigned)number_at(line, 1);
+}
+
+/* reset A B: the connections between them. */
+static void reset(struct sim *sim, const struct line *line)
+{
+    network_reset_between(sim, node_at(sim, line, 1), node_at(sim, line, 2));
+}
+
+/* rename N, move N: the host has another name, or address, when its daemon starts again. */
+static void rename_node(struct sim *sim, const struct line *line)
+{
+    node_at(sim, line, 1)->renamed++;
+}
+
+static void move(struct sim *sim, const struct line *line)
+{
+    node_at(sim, line, 1)->moved++;
 }
 
 /* cut A B: what A sends does not come to B. */
@@ -229,25 +281,103 @@ static void clone(struct sim *sim, const struct line *line)
     node->identity = original->number;
 }
 
-/* when N sends FRAME kill|pause|power M: once. */
+/* when N sends|takes [K-th] FRAME kill|power|pause|cut|reset M: once. */
 static void when(struct sim *sim, const struct line *line)
 {
-    if (line->count != 6)
-        bad_line(line, "when N sends FRAME kill|pause|power M");
-    sim->trap = (struct trap){.node = node_at(sim, line, 1)->number,
-                              .victim = node_at(sim, line, 5)->number,
-                              .kind = line->words[4][0] == 'k'   ? TRAP_KILL
-                                      : line->words[4][1] == 'a' ? TRAP_PAUSE
-                                                                 : TRAP_POWER};
-    snprintf(sim->trap.frame, sizeof(sim->trap.frame), "%s", line->words[3]);
+    static const char *const kinds[] = {[TRAP_KILL] = "kill",
+                                        [TRAP_POWER] = "power",
+                                        [TRAP_PAUSE] = "pause",
+                                        [TRAP_CUT] = "cut",
+                                        [TRAP_RESET] = "reset"};
+    size_t at = line->count == 7 ? 4 : 3;
+    struct trap trap = {.node = node_at(sim, line, 1)->number};
+
+    if (line->count < 6 || line->count > 7)
+        bad_line(line, "when N sends|takes [K] FRAME kill|power|pause|cut|reset M");
+    trap.takes = word_is(line, 2, "takes");
+    trap.skip = line->count == 7 ? (unsigned)number_at(line, 3) - 1 : 0;
+    trap.victim = node_at(sim, line, at + 2)->number;
+    snprintf(trap.frame, sizeof(trap.frame), "%s", line->words[at]);
+    for (enum trap_kind kind = TRAP_KILL; kind <= TRAP_RESET; kind++) {
+        if (word_is(line, at + 1, kinds[kind]))
+            trap.kind = kind;
+    }
+    if (trap.kind == TRAP_NONE || !trap_set(sim, &trap))
+        bad_line(line, "no such trap, or too many");
+}
+
+/* ---- what must be so ---- */
+
+static bool message_is(const struct sim *sim, long number, const char *state)
+{
+    const struct sent *sent = &sim->messages[number];
+
+    if (strcmp(state, "acknowledged") == 0)
+        return sent->acknowledged;
+    if (strcmp(state, "accepted") == 0)
+        return sent->accepted && !sent->acknowledged;
+    if (strcmp(state, "refused") == 0)
+        return sent->refused;
+    return strcmp(state, "unanswered") == 0 && sent->answers == 0 && !sent->accepted;
+}
+
+static bool node_is(const struct node *node, const struct line *line)
+{
+    const struct ring_view *view = ring_get_view(node->ring);
+    struct ring_status status;
+
+    ring_get_status(node->ring, &status);
+    if (word_is(line, 3, "leads"))
+        return view->leader == view->self && view->count == (size_t)number_at(line, 4);
+    if (word_is(line, 3, "cloned"))
+        return status.cloned;
+    if (word_is(line, 3, "stalled"))
+        return status.phase == RING_STALLED;
+    if (word_is(line, 3, "left"))
+        return status.phase == RING_LEFT;
+    if (word_is(line, 3, "has"))
+        return node->seen[number_at(line, 4)];
+    if (word_is(line, 3, "lacks"))
+        return !node->seen[number_at(line, 4)];
+    bad_line(line, "expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE");
+    return false;
+}
+
+/* expect message M acknowledged|accepted|refused|unanswered
+ * expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE */
+static void expect(struct sim *sim, const struct line *line)
+{
+    bool holds;
+
+    if (line->count < 4)
+        bad_line(line, "expect message M … or expect node N …");
+    holds = word_is(line, 1, "message") ? message_is(sim, number_at(line, 2), line->words[3])
+                                        : node_is(node_at(sim, line, 2), line);
+    if (!holds)
+        sim_fail(sim, "story", "line %u: it is not so", line->number);
 }
 
 /* ---- the story ---- */
 
-/* end: it is healed, at rest, and everything holds. `end except N`: of a clone nothing is asked. */
-static void end(struct sim *sim, const struct line *line)
+/* quiet, loud: what happens in between is left out of the trace. */
+static void quiet(struct sim *sim, const struct line *line)
 {
     (void)line;
+    sim_trace(sim, "…");
+    sim->tracing = false;
+}
+
+static void loud(struct sim *sim, const struct line *line)
+{
+    (void)line;
+    sim->tracing = true;
+}
+
+/* end [except N…]: at rest everything holds; of the exceptions nothing is asked. */
+static void end(struct sim *sim, const struct line *line)
+{
+    for (size_t i = 2; i < line->count; i++)
+        node_at(sim, line, i)->excepted = true;
     sim_run(sim, sim->now + 3 * USEC_PER_SEC);
     if (!sim->failed)
         checkers_ended(sim);
@@ -257,12 +387,15 @@ static const struct {
     const char *name;
     void (*play)(struct sim *sim, const struct line *line);
 } verbs[] = {
-    {"start", start},    {"await", await},      {"run", run},          {"send", send},
-    {"elect", command},  {"leave", command},    {"join", command},     {"refresh", command},
-    {"kill", kill_node}, {"power", power},      {"pause", pause_node}, {"resume", resume},
-    {"hang", hang},      {"unhang", unhang},    {"split", split},      {"cut", cut},
-    {"heal", heal},      {"clock", clock_step}, {"backup", backup},    {"restore", backup},
-    {"retain", retain},  {"clone", clone},      {"when", when},        {"end", end},
+    {"start", start},      {"await", await},   {"run", run},          {"send", send},
+    {"elect", command},    {"leave", command}, {"join", command},     {"refresh", command},
+    {"kill", kill_node},   {"power", power},   {"pause", pause_node}, {"resume", resume},
+    {"suspend", suspend},  {"wake", wake},     {"hang", hang},        {"unhang", unhang},
+    {"break", break_disk}, {"split", split},   {"cut", cut},          {"lose", lose},
+    {"reset", reset},      {"heal", heal},     {"clock", clock_step}, {"rename", rename_node},
+    {"move", move},        {"backup", backup}, {"restore", backup},   {"retain", retain},
+    {"clone", clone},      {"when", when},     {"expect", expect},    {"quiet", quiet},
+    {"loud", loud},        {"end", end},
 };
 
 static void play_line(struct sim *sim, struct line *line)
@@ -292,16 +425,19 @@ bool story_play(struct sim *sim, const char *path)
     struct line line = {0};
     char text[300];
 
-    check(file != NULL);
+    if (!file) {
+        perror(path);
+        exit(2);
+    }
     while (!sim->failed && fgets(text, sizeof(text), file)) {
         char *rest = text;
 
         line.number++;
         text[strcspn(text, "\n")] = '\0';
-        if (text[0] == '#') {
-            printf("%s\n", text);
+        if (text[0])
+            printf("%s%s\n", text[0] == '#' ? "" : "> ", text);
+        if (text[0] == '#')
             continue;
-        }
         line.count = 0;
         for (char *word; (word = strsep(&rest, " ")) && line.count < WORDS_MAX;) {
             if (*word)

@@ -21,9 +21,33 @@ void sim_trace(struct sim *sim, const char *format, ...)
     putchar('\n');
 }
 
-static const char *name_of(const struct ring_event *event)
+const char *reply_name(enum ring_reply reply)
 {
-    return *event->peer_name ? event->peer_name : "somebody";
+    static const char *const names[] = {
+        [RING_ACCEPTED] = "accepted",
+        [RING_DONE] = "done",
+        [RING_NOT_IN_RING] = "not in a ring",
+        [RING_BUSY] = "busy",
+        [RING_BAD_NODE] = "no such member",
+        [RING_ID_CONFLICT] = "another message has this id",
+        [RING_STORE_BROKEN] = "the store is broken",
+        [RING_ABANDONED] = "abandoned",
+    };
+
+    return names[reply];
+}
+
+/* By its name where the core knows it, else by its id. */
+static void put_name(FILE *to, const struct ring_event *event)
+{
+    static const struct ring_id nobody;
+
+    if (*event->peer_name)
+        fputs(event->peer_name, to);
+    else if (ring_id_equal(&event->peer, &nobody))
+        fputs("somebody", to);
+    else
+        fprintf(to, "node%d", node_number(&event->peer));
 }
 
 /* Fills in event.def's text: %p the peer, %a its address, %e the epoch, %n and %o numbers, %r the
@@ -37,7 +61,7 @@ static void put_event(FILE *to, const char *text, const struct ring_event *event
         }
         at++;
         if (*at == 'p')
-            fputs(name_of(event), to);
+            put_name(to, event);
         else if (*at == 'a')
             fprintf(to, "port %u", event->address.port);
         else if (*at == 'r')
