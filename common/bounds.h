@@ -119,6 +119,10 @@
 /* A refresh of the member list takes a lap; the list as it is does after this. */
 #define REFRESH_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
+/* An election that other formations overtake is given again for this long: several of them, the
+ * slowest included. */
+#define ELECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
 /* Lines that `tail` shows where the caller says nothing: as tail(1). */
 #define TAIL_LINES_DEFAULT 10
 

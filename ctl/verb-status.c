@@ -1,4 +1,4 @@
-/* ringchatctl members, status, wait, leave, join, log */
+/* ringchatctl members, status, elect, wait, leave, join, log */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -174,6 +174,37 @@ int verb_join(struct context *context, int argc, char **argv)
     if (argc > 1)
         return verb_usage("join", "unexpected: \"%s\"", argv[1]);
     return call_for_status(context, VARLINK_INTERFACE ".Join", NULL, false);
+}
+
+/* ---- elect ---- */
+
+int verb_elect(struct context *context, int argc, char **argv)
+{
+    static const struct option options[] = {{NULL, 0, NULL, 0}};
+    struct json_object *parameters;
+    struct varlink_reply reply;
+    int result;
+
+    if (getopt_long(argc, argv, "", options, NULL) >= 0)
+        return verb_usage("elect", "unknown option");
+    if (argc - optind > 1)
+        return verb_usage("elect", "unexpected: \"%s\"", argv[optind + 1]);
+    parameters = json_object_new_object();
+    if (optind < argc)
+        json_object_object_add(parameters, "node", json_object_new_string(argv[optind]));
+    result = context_call(context, VARLINK_INTERFACE ".Elect", parameters, &reply);
+    if (result != 0)
+        return result;
+    if (context->json) {
+        print_json(context, reply.parameters);
+    } else if (!context->quiet) {
+        _cleanup_free_ char *leader = visible(field_text(reply.parameters, "leader_name"));
+
+        printf("%s leads, epoch %llu\n", leader,
+               (unsigned long long)field_number(reply.parameters, "epoch"));
+    }
+    varlink_reply_done(&reply);
+    return EXIT_DONE;
 }
 
 /* ---- wait ---- */

@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
     {"status", "", "show how this daemon is (also without a verb)", verb_status},
     {"wait", "[--members N] [--leader NAME] [--timeout SEC]", "wait until the ring is so",
      verb_wait},
+    {"elect", "[NODE]", "make NODE, or this host, the leader", verb_elect},
     {"leave", "", "leave the ring in good order; the daemon stays up", verb_leave},
     {"join", "", "come back after leave", verb_join},
     {"log", "[debug|heartbeat|normal|TOPIC...]", "show or set what goes to the journal", verb_log},

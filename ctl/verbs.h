@@ -34,6 +34,7 @@ int verb_history(struct context *context, int argc, char **argv);
 int verb_members(struct context *context, int argc, char **argv);
 int verb_status(struct context *context, int argc, char **argv);
 int verb_wait(struct context *context, int argc, char **argv);
+int verb_elect(struct context *context, int argc, char **argv);
 int verb_leave(struct context *context, int argc, char **argv);
 int verb_join(struct context *context, int argc, char **argv);
 int verb_log(struct context *context, int argc, char **argv);

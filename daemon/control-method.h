@@ -56,9 +56,19 @@ void history_run(struct call *call);
 void tail_stop(struct call *call);
 void tail_event(struct call *call, const struct ring_event *event);
 
+void members_run(struct call *call); /* control-ring.c */
+void wait_run(struct call *call);
+void leave_run(struct call *call);
+void join_run(struct call *call);
+void elect_run(struct call *call);
+void command_stop(struct call *call);
+
 /* Answers with the object of Members, and with {"status": …}; control-report.c. */
 struct json_object *report_members(struct control *control);
 struct json_object *report_status(struct control *control);
+
+/* The leader and the epoch: the answer of Elect. */
+struct json_object *report_leader(struct control *control);
 
 /* An event for a tail; NULL: it is not for users, or memory is short. */
 struct json_object *report_event(struct control *control, const struct ring_event *event);
@@ -72,4 +82,5 @@ void member_shown_name(const struct ring_view *view, size_t position, char ret[S
 /* Finds a member by shown name, name, or at least 4 digits of its id. Its position; -ENOENT;
  * -ENOTUNIQ. */
 #define NODE_DIGITS_MIN 4
+bool member_matches(const struct ring_view *view, size_t position, const char *node);
 ssize_t member_find(const struct ring_view *view, const char *node);

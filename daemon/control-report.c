@@ -85,6 +85,13 @@ static bool begins_id(const struct ring_id *id, const char *digits)
     return count >= NODE_DIGITS_MIN;
 }
 
+bool member_matches(const struct ring_view *view, size_t position, const char *node)
+{
+    const struct ring_member *member = &view->members[position];
+
+    return strcmp(member->name, node) == 0 || begins_id(&member->id, node);
+}
+
 ssize_t member_find(const struct ring_view *view, const char *node)
 {
     ssize_t found = -ENOENT;
@@ -97,7 +104,7 @@ ssize_t member_find(const struct ring_view *view, const char *node)
             return (ssize_t)i;
     }
     for (size_t i = 0; i < view->count; i++) {
-        if (strcmp(view->members[i].name, node) != 0 && !begins_id(&view->members[i].id, node))
+        if (!member_matches(view, i, node))
             continue;
         if (found >= 0)
             return -ENOTUNIQ;
@@ -127,6 +134,15 @@ static struct json_object *leader_name_value(const struct ring_view *view)
 
     member_shown_name(view, view->leader, shown);
     return text_value(shown);
+}
+
+struct json_object *report_leader(struct control *control)
+{
+    const struct ring_view *view = engine_get_view(control->engine);
+
+    return OBJECT({"leader", id_value(&view->members[view->leader].id)},
+                  {"leader_name", leader_name_value(view)},
+                  {"epoch", number_value(view->formation.epoch)});
 }
 
 struct json_object *report_members(struct control *control)

@@ -62,6 +62,8 @@ def test_each_line_is_a_message():
     (["history", "-x"], b"", b"unknown option"),
     (["wait", "--members", "0"], b"", b"number"),
     (["status", "all"], b"", b"unexpected"),
+    (["elect", "host1", "host2"], b"", b"unexpected"),
+    (["elect", "--now"], b"", b"unknown option"),
     (["--json=loud", "status"], b"", b"short or pretty"),
     (["--color=red", "status"], b"", b"auto, always or never"),
     (["dance"], b"", b"unknown verb"),
@@ -217,6 +219,36 @@ def test_wait_returns_when_the_daemon_answers_and_4_when_time_is_up():
     assert calls[0]["parameters"] == {"members": 3, "leader": "host1", "timeout_usec": 5000000}
     done, _ = run({"Wait": [("org.ringchat.NotYet", {"members": 1, "leader": "host1"})]}, "wait")
     assert done.returncode == 4
+
+
+ELECTED = {"leader": STATUS["id"], "leader_name": "host1", "epoch": 7}
+
+
+@pytest.mark.parametrize("arguments, asked", [
+    (["elect"], {}),
+    (["elect", "host1"], {"node": "host1"}),
+    (["elect", "--", "-1"], {"node": "-1"}),
+])
+def test_elect_asks_for_a_node_or_for_this_one(arguments, asked):
+    done, calls = run({"Elect": [ELECTED]}, *arguments)
+    assert (done.returncode, done.stdout) == (0, b"host1 leads, epoch 7\n")
+    assert [call.get("parameters", {}) for call in calls] == [asked]
+
+
+def test_elect_json_is_the_reply():
+    done, _ = run({"Elect": [ELECTED]}, "-j", "elect")
+    assert json.loads(done.stdout) == ELECTED
+
+
+@pytest.mark.parametrize("error, parameters, what", [
+    ("NoSuchNode", {"node": "host9"}, b"host9; the names and ids are in: ringchatctl members"),
+    ("AmbiguousNode", {"node": "host1", "ids": [STATUS["id"], SENT["id"]]}, SENT["id"].encode()),
+    ("Abandoned", {}, b"ask again"),
+])
+def test_an_election_that_cannot_be_says_why(error, parameters, what):
+    done, _ = run({"Elect": [("org.ringchat." + error, parameters)]}, "elect", "host1")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert what in done.stderr
 
 
 def test_log_shows_and_sets_topics():
