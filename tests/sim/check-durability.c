@@ -9,11 +9,11 @@ static void check_members(struct sim *sim, const struct node *node, int number)
     const struct ring_view *view = ring_get_view(node->ring);
 
     for (size_t i = 0; i < view->count; i++) {
-        int member = node_number(&view->members[i].id);
+        const struct node *member = node_of(sim, &view->members[i]);
 
-        if (!disk_had(&sim->nodes[member].disk, number))
+        if (!disk_had(&member->disk, number))
             sim_fail(sim, "durability", "node %d acknowledges message %d, node %d has it not",
-                     node->number, number, member);
+                     node->number, number, member->number);
     }
 }
 

@@ -64,6 +64,15 @@ static void add_record(struct contents *contents, const struct record *record)
     last[1] = one;
 }
 
+struct node *node_of(struct sim *sim, const struct ring_member *member)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (sim->nodes[i].instance == member->instance)
+            return &sim->nodes[i];
+    }
+    return &sim->nodes[node_number(&member->id)];
+}
+
 static void read_disk(const struct disk *disk, struct contents *ret)
 {
     const struct record **records = calloc(disk->count + 1, sizeof(*records));
@@ -93,7 +102,7 @@ void node_start(struct sim *sim, struct node *node)
                                  .networked = true};
     char name[16];
 
-    config.instance = sim_random(sim);
+    config.instance = node->instance = sim_random(sim);
     config.entropy = sim_random(sim);
     snprintf(name, sizeof(name), node->renamed ? "node%d.%u" : "node%d", node->number,
              node->renamed);
@@ -101,7 +110,7 @@ void node_start(struct sim *sim, struct node *node)
     config.addresses.list[0] = network_address(node);
     node->life++;
     node->running = node->host_up = true;
-    node->paused = false;
+    node->paused = node->suspended = false;
     node->crash_after = -1;
     node->fail_allocation = 0;
     node->disk_broken = false;

@@ -10,6 +10,9 @@
 /* The port of a simulated node tells which one it is, and how often it has moved. */
 #define FIRST_PORT 100
 
+/* Datagrams that a socket's buffer holds. */
+#define SOCKET_DATAGRAMS 200
+
 struct ring_address network_address(const struct node *node)
 {
     unsigned number = (unsigned)node->number;
@@ -173,11 +176,17 @@ void network_send(struct sim *sim, struct node *node, const struct ring_output *
         sim->on_the_way_max = side->on_the_way;
 }
 
+/* A stopped process's socket holds some, and loses the rest; a host that sleeps hears none. */
+static bool socket_is_full(const struct node *node)
+{
+    return node->paused && (node->suspended || node->inbox_count > SOCKET_DATAGRAMS);
+}
+
 static void send_datagram(struct sim *sim, const struct node *node, int to, struct packet *packet)
 {
     struct event *event;
 
-    if (sim->cut[node->number][to] || !sim->nodes[to].running ||
+    if (sim->cut[node->number][to] || !sim->nodes[to].running || socket_is_full(&sim->nodes[to]) ||
         sim_chance(sim, sim->datagram_loss))
         return;
     event = sim_event(sim, to, latency(sim), EVENT_INPUT);

@@ -307,12 +307,14 @@ void node_suspend(struct sim *sim, struct node *node)
 {
     sim_trace(sim, "%d: the host is suspended", node->number);
     node_pause(sim, node);
+    node->suspended = true;
     node->asleep_since = sim->now;
 }
 
 void node_wake(struct sim *sim, struct node *node)
 {
     sim_trace(sim, "%d: the host wakes up", node->number);
+    node->suspended = false;
     node->asleep_usec += sim->now - node->asleep_since;
     if (node->timer != UINT64_MAX)
         node->timer += sim->now - node->asleep_since;

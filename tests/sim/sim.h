@@ -115,9 +115,10 @@ enum fault_class {
 
 struct node {
     int number;
-    int identity; /* the number that its id is made of: another's for a clone */
+    int identity;      /* the number that its id is made of: another's for a clone */
+    uint64_t instance; /* of this life */
     unsigned life;
-    bool running, host_up, paused;
+    bool running, host_up, paused, suspended;
     struct ring *ring;
     struct disk disk;
     struct request *requests; /* not yet on the disk */
@@ -288,6 +289,8 @@ void node_crash(struct sim *sim, struct node *node, bool power);
 void node_free(struct sim *sim, struct node *node);
 struct ring_id node_id(size_t number);
 int node_number(const struct ring_id *id);
+/* The one that a view means: its id may be another's, too. */
+struct node *node_of(struct sim *sim, const struct ring_member *member);
 
 /* trap.c */
 /* False: there are too many. */

@@ -318,6 +318,8 @@ static bool message_is(const struct sim *sim, long number, const char *state)
         return sent->accepted && !sent->acknowledged;
     if (strcmp(state, "refused") == 0)
         return sent->refused;
+    if (strcmp(state, "failed") == 0)
+        return sent->answers > 0 && !sent->acknowledged && !sent->refused;
     return strcmp(state, "unanswered") == 0 && sent->answers == 0 && !sent->accepted;
 }
 
@@ -339,12 +341,15 @@ static bool node_is(const struct node *node, const struct line *line)
         return node->seen[number_at(line, 4)];
     if (word_is(line, 3, "lacks"))
         return !node->seen[number_at(line, 4)];
-    bad_line(line, "expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE");
+    if (word_is(line, 3, "pruned"))
+        return disk_had(&node->disk, (int)number_at(line, 4)) &&
+               !disk_has(&node->disk, (int)number_at(line, 4));
+    bad_line(line, "expect node N leads COUNT|cloned|stalled|left|has|lacks|pruned MESSAGE");
     return false;
 }
 
-/* expect message M acknowledged|accepted|refused|unanswered
- * expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE */
+/* expect message M acknowledged|accepted|refused|failed|unanswered
+ * expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE|pruned MESSAGE */
 static void expect(struct sim *sim, const struct line *line)
 {
     bool holds;

@@ -45,6 +45,7 @@ void sim_fail(struct sim *sim, const char *checker, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sim->failure + size, sizeof(sim->failure) - (size_t)size, format, arguments);
     va_end(arguments);
+    sim->tracing |= sim->story;
     sim_trace(sim, "!!! %s", sim->failure);
 }
 
