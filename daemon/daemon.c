@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -19,15 +18,10 @@
 #include "engine.h"
 #include "journal.h"
 #include "paths.h"
+#include "supervisor.h"
 
 /* What a stop may take in all: the ring is given 3 s to let this node go. */
 #define STOP_TIMEOUT_SEC 4
-
-/* How often STATUS= follows what changes with every message. */
-#define STATUS_INTERVAL_SEC 5
-
-/* The name under which the control socket waits in systemd's file descriptor store. */
-#define SOCKET_NAME "control"
 
 enum signal_event { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNALS };
 
@@ -38,11 +32,11 @@ struct daemon {
     struct journal *journal;
     struct engine *engine;
     struct control *control;
+    struct supervisor *supervisor;
     struct engine_watcher watcher;
-    struct event *signals[SIGNALS], *stop_timer, *watchdog, *status_timer;
+    struct event *signals[SIGNALS], *stop_timer;
     bool stopping, greeted;
     int exit_status;
-    char status[160];
 };
 
 /* Interest in writing comes and goes within one turn of the loop: with a list of changes the kernel
@@ -133,89 +127,10 @@ static void log_warnings(struct daemon *daemon, const struct config *config)
         journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING, "%s", config->warnings[i]);
 }
 
-/* ---- systemd ---- */
-
-static void write_status(struct daemon *daemon, char *ret, size_t size)
+static void on_nudged(void *userdata)
 {
-    const struct ring_view *view = engine_get_view(daemon->engine);
-    unsigned long long messages = history_count(engine_get_history(daemon->engine));
-    const char *warning = "";
-    struct ring_status status;
-
-    engine_get_status(daemon->engine, &status);
-    if (!*daemon->config->key)
-        warning = "; no ring key: messages are stored here only";
-    else if (strcmp(daemon->config->key, "none") == 0)
-        warning = "; not encrypted (Key=none)";
-    if (status.phase == RING_STALLED)
-        snprintf(ret, size, "out of the ring: the disk does not answer");
-    else if (status.phase == RING_LEFT)
-        snprintf(ret, size, "left the ring, %llu messages%s", messages, warning);
-    else if (view->self == view->leader)
-        snprintf(ret, size, "leader of %zu member%s, %llu messages%s", view->count,
-                 view->count == 1 ? "" : "s", messages, warning);
-    else
-        snprintf(ret, size, "member of %zu, leader %s, %llu messages%s", view->count,
-                 view->members[view->leader].name, messages, warning);
-}
-
-static void notify_status(struct daemon *daemon)
-{
-    char status[sizeof(daemon->status)];
-
-    write_status(daemon, status, sizeof(status));
-    if (strcmp(status, daemon->status) == 0)
-        return;
-    strcpy(daemon->status, status);
-    sd_notifyf(0, "STATUS=%s", status);
-}
-
-static void on_status_timer(evutil_socket_t fd, short what, void *userdata)
-{
-    (void)fd, (void)what;
-    notify_status(userdata);
-}
-
-static void on_watchdog(evutil_socket_t fd, short what, void *userdata)
-{
-    (void)fd, (void)what, (void)userdata;
-    sd_notify(0, "WATCHDOG=1");
-}
-
-static struct event *every(struct daemon *daemon, uint64_t usec, event_callback_fn callback)
-{
-    struct timeval interval = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
-                               .tv_usec = (suseconds_t)(usec % USEC_PER_SEC)};
-    struct event *event = event_new(daemon->base, -1, EV_PERSIST, callback, daemon);
-
-    check(event && event_add(event, &interval) == 0);
-    return event;
-}
-
-/* The watchdog is fed by the loop's timer: a loop that hangs is caught. */
-static void start_watchdog(struct daemon *daemon)
-{
-    uint64_t usec;
-
-    if (sd_watchdog_enabled(0, &usec) > 0)
-        daemon->watchdog = every(daemon, usec / 3, on_watchdog);
-}
-
-/* The control socket that systemd kept over a restart, or listens on; -1: none. */
-static int inherited_socket(void)
-{
-    char **names = NULL;
-    int count = sd_listen_fds_with_names(1, &names), fd = -1;
-
-    for (int i = 0; i < count; i++) {
-        if (fd < 0 && sd_is_socket_unix(SD_LISTEN_FDS_START + i, SOCK_STREAM, 1, NULL, 0) > 0)
-            fd = SD_LISTEN_FDS_START + i;
-        else
-            close(SD_LISTEN_FDS_START + i);
-        free(names[i]);
-    }
-    free(names);
-    return fd;
+    (void)userdata;
+    supervisor_feed_watchdog();
 }
 
 /* ---- stopping ---- */
@@ -252,7 +167,7 @@ static void on_stop_signal(evutil_socket_t fd, short what, void *userdata)
         return;
     }
     daemon->stopping = true;
-    sd_notify(0, "STOPPING=1\nSTATUS=leaving the ring");
+    supervisor_stopping();
     event_add(daemon->stop_timer, &timeout);
     control_retire(daemon->control);
     if (engine_command(daemon->engine, RING_LEAVE, NULL, NULL, on_left, daemon, NULL) < 0)
@@ -278,7 +193,7 @@ static void on_reload_signal(evutil_socket_t fd, short what, void *userdata)
     int result;
 
     (void)fd, (void)what;
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)engine_monotonic());
+    supervisor_reloading(engine_monotonic());
     result = daemon_configure(daemon->options, &config, &error);
     if (result == 0) {
         log_warnings(daemon, &config);
@@ -294,7 +209,7 @@ static void on_reload_signal(evutil_socket_t fd, short what, void *userdata)
                     error ? error : strerror(-result));
     }
     config_done(&config);
-    sd_notify(0, "READY=1");
+    supervisor_ready();
 }
 
 /* ---- watching the ring ---- */
@@ -330,7 +245,7 @@ static void on_changed(void *userdata)
 {
     struct daemon *daemon = userdata;
 
-    notify_status(daemon);
+    supervisor_tell_status(daemon->supervisor);
     if (daemon->greeted || engine_get_view(daemon->engine)->count < 2)
         return;
     daemon->greeted = true;
@@ -393,7 +308,7 @@ static int start_control(struct daemon *daemon, char **ret_error)
 {
     _cleanup_free_ char *path = NULL;
     struct control_options options = {
-        .listen_fd = inherited_socket(),
+        .listen_fd = supervisor_inherited_socket(),
         .keep_socket = getenv("NOTIFY_SOCKET") != NULL,
         .group = *daemon->config->group ? daemon->config->group : NULL,
         .admin_group =
@@ -411,17 +326,16 @@ static int start_control(struct daemon *daemon, char **ret_error)
     options.path = path;
     if (result == 0)
         result = control_new(daemon->base, daemon->engine, &options, &daemon->control, ret_error);
-    if (result == 0) {
-        int fd = control_listen_fd(daemon->control);
-
-        sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" SOCKET_NAME, &fd, 1);
-    }
+    /* One that was handed in waits in the store already, or is a socket unit's. */
+    if (result == 0 && options.listen_fd < 0)
+        supervisor_keep_socket(control_listen_fd(daemon->control));
     return result;
 }
 
 static int start(struct daemon *daemon, char **ret_error)
 {
-    struct engine_callbacks callbacks = {.failed = on_failed, .userdata = daemon};
+    struct engine_callbacks callbacks = {
+        .failed = on_failed, .nudged = on_nudged, .userdata = daemon};
     _cleanup_free_ char *state = NULL;
     int result;
 
@@ -453,6 +367,7 @@ static void stop(struct daemon *daemon)
     if (daemon->control)
         control_goodbye(daemon->control);
     control_free(daemon->control);
+    supervisor_free(daemon->supervisor);
     engine_free(daemon->engine);
     for (size_t i = 0; i < SIGNALS; i++) {
         if (daemon->signals[i])
@@ -460,10 +375,6 @@ static void stop(struct daemon *daemon)
     }
     if (daemon->stop_timer)
         event_free(daemon->stop_timer);
-    if (daemon->watchdog)
-        event_free(daemon->watchdog);
-    if (daemon->status_timer)
-        event_free(daemon->status_timer);
     event_base_free(daemon->base);
     journal_free(daemon->journal);
     libevent_global_shutdown();
@@ -481,14 +392,13 @@ int daemon_run(const struct daemon_options *options, struct config *config)
     if (result < 0) {
         journal_log(daemon.journal, TOPIC_CONTROL, LOG_ERR, "%s",
                     error ? error : strerror(-result));
-        sd_notifyf(0, "STATUS=%s\nERRNO=%i", error ? error : "cannot start", -result);
+        supervisor_failed(error ? error : "cannot start", -result);
         stop(&daemon);
         return EXIT_FAILURE;
     }
-    start_watchdog(&daemon);
-    daemon.status_timer = every(&daemon, STATUS_INTERVAL_SEC * USEC_PER_SEC, on_status_timer);
-    notify_status(&daemon);
-    sd_notify(0, "READY=1");
+    daemon.supervisor = supervisor_new(daemon.base, daemon.engine, config);
+    check(daemon.supervisor != NULL);
+    supervisor_ready();
     event_base_dispatch(daemon.base);
     stop(&daemon);
     return daemon.exit_status;

@@ -19,6 +19,7 @@ struct inbox_item {
     struct ring_input input; /* its packet or datagram is owned */
     struct packet *packet;   /* a frame, a datagram's bytes, or a command's message */
     struct packet **packets; /* fetched ones, owned */
+    bool nudge;              /* engine_nudge() wants to know when it has been taken */
 };
 
 /* A command whose reply is waited for. */

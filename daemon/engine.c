@@ -101,6 +101,8 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
 
         point(item, &message);
         engine_step(engine, &item->input);
+        if (item->nudge)
+            engine->callbacks.nudged(engine->callbacks.userdata);
         engine_item_free(item);
     }
     if (engine->failed)
@@ -118,6 +120,15 @@ void engine_on_timer(evutil_socket_t fd, short what, void *userdata)
     (void)fd, (void)what;
     engine->deadline = 0;
     engine_enqueue(engine, engine_item_new(RING_TIMER));
+}
+
+/* A timer that comes early is harmless. */
+void engine_nudge(struct engine *engine)
+{
+    struct inbox_item *item = engine_item_new(RING_TIMER);
+
+    item->nudge = true;
+    engine_enqueue(engine, item);
 }
 
 /* ---- commands ---- */

@@ -17,6 +17,8 @@ struct journal;
 struct engine_callbacks {
     /* The daemon cannot go on: `error` says why and what to do. Called from the loop, once. */
     void (*failed)(void *userdata, const char *error);
+    /* What was in the inbox when engine_nudge() was called has been taken. */
+    void (*nudged)(void *userdata);
     void *userdata;
 };
 
@@ -30,6 +32,9 @@ int engine_new(struct event_base *base, const struct config *config, const char 
 
 /* Ends at once, without leaving the ring. NULL is allowed. */
 void engine_free(struct engine *engine);
+
+/* Asks for `nudged` as soon as the engine has got so far. */
+void engine_nudge(struct engine *engine);
 
 /* New settings: times, addresses, greeting. */
 void engine_reconfigure(struct engine *engine, const struct config *config);

@@ -89,6 +89,15 @@ class Machine:
                 return pid
         raise AssertionError(f"{self.name} does not run")
 
+    def outside_pid(self, pid):
+        """The id out here of a process that has the id `pid` in the host."""
+        for path in (self.cgroup / "payload").rglob("cgroup.procs"):
+            for outside in path.read_text().split():
+                status = pathlib.Path(f"/proc/{outside}/status").read_text()
+                if re.search(rf"^NSpid:.*\t{pid}$", status, re.M):
+                    return int(outside)
+        raise AssertionError(f"{self.name} has no process {pid}")
+
     def _words(self, command):
         return ["nsenter", "-t", self._leader(), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w",
                 "--", *ENVIRONMENT, *command]

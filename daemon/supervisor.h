@@ -1,0 +1,32 @@
+#pragma once
+
+/* What the daemon tells systemd by sd_notify(3), and what it gets from it: readiness, status line,
+ * watchdog, sockets that outlive it. Without systemd nothing happens. Loop thread only. */
+
+#include <event2/event.h>
+
+#include "engine.h"
+
+struct supervisor;
+
+/* Tells the status line now and then, and asks the engine for `nudged` as often as the watchdog
+ * wants to be fed. Both must live longer. NULL: out of memory. */
+struct supervisor *supervisor_new(struct event_base *base, struct engine *engine,
+                                  const struct config *config);
+void supervisor_free(struct supervisor *supervisor); /* NULL is allowed */
+
+/* Tells the status line if it has changed. */
+void supervisor_tell_status(struct supervisor *supervisor);
+
+void supervisor_feed_watchdog(void);
+
+/* The control socket that systemd kept over a restart, or listens on; -1: none. */
+int supervisor_inherited_socket(void);
+
+/* Has systemd keep it over a restart, and over a crash. */
+void supervisor_keep_socket(int fd);
+
+void supervisor_ready(void);
+void supervisor_stopping(void);
+void supervisor_reloading(uint64_t monotonic);
+void supervisor_failed(const char *text, int error); /* a positive errno */

@@ -1,0 +1,129 @@
+"""What systemd does with the service beyond starting and stopping it: on demand, watched, reloaded,
+several at once."""
+
+import re
+
+import pytest
+from ringchat import SERVICE, configure, install
+from stall import Stall
+
+SOCKET = "ringchatd.socket"
+
+
+@pytest.fixture
+def host(lab):
+    [made] = lab.boot(1)
+    install(made)
+    configure(made)
+    return made
+
+
+def test_the_socket_unit_starts_the_daemon_when_it_is_called(host):
+    host.systemctl("start", SOCKET)
+    assert host.show(SERVICE, "ActiveState") == "inactive"
+    host.control("send", "who wakes it")
+    assert host.show(SERVICE, "ActiveState") == "active"
+    # And again after a stop; the socket is the unit's and not the daemon's.
+    host.systemctl("stop", SERVICE)
+    assert host.show(SERVICE, "ActiveState") == "inactive"
+    host.control("send", "who wakes it again")
+    assert host.texts() == ["who wakes it", "who wakes it again"]
+    assert host.output("stat", "-c", "%U %G %a", "/run/ringchat/control") == "root ringchat 660"
+    host.systemctl("restart", SERVICE)
+    host.control("send", "after a restart")
+    host.systemctl("stop", SOCKET, SERVICE)
+    assert host.control("status", check=False).returncode == 3
+
+
+def test_the_socket_unit_serves_from_the_boot_on(host):
+    host.systemctl("enable", SOCKET)
+    host.reboot()
+    assert host.show(SERVICE, "ActiveState") == "inactive"
+    host.control("send", "the first since the boot")
+    assert host.show(SERVICE, "ActiveState") == "active"
+
+
+def test_a_daemon_whose_loop_hangs_is_killed_by_the_watchdog_and_comes_back(host):
+    """The loop's thread alone is stopped: the others go on, and must not feed the watchdog."""
+    host.write("/run/systemd/system/ringchatd.service.d/fast.conf", "[Service]\nWatchdogSec=2\n")
+    host.systemctl("daemon-reload")
+    host.systemctl("start", SERVICE)
+    host.control("send", "before it hangs")
+    journal = host.follow("journalctl", "-f", "-n", "0", "-o", "cat", "-u", SERVICE)
+    with Stall(host.outside_pid(host.show(SERVICE, "MainPID"))):
+        journal.wait_for(r"Watchdog timeout")
+    journal.wait_for("Failed with result 'watchdog'")
+    journal.wait_for("^Started")
+    assert host.show(SERVICE, "NRestarts") == "1"
+    host.control("send", "after it was killed")
+    assert host.texts() == ["before it hangs", "after it was killed"]
+
+
+def test_a_daemon_that_works_keeps_the_watchdog_fed(host):
+    """The other side of it: the watchdog above needs a reason."""
+    host.write("/run/systemd/system/ringchatd.service.d/fast.conf", "[Service]\nWatchdogSec=1\n")
+    host.systemctl("daemon-reload")
+    host.systemctl("start", SERVICE)
+    journal = host.follow("journalctl", "-f", "-n", "0", "-o", "cat", "-u", SERVICE)
+    journal.stays_without("Watchdog", seconds=4)
+    assert host.show(SERVICE, "NRestarts") == "0"
+
+
+def test_reload_takes_new_settings_and_the_daemon_stays(host):
+    host.systemctl("start", SERVICE)
+    pid = host.show(SERVICE, "MainPID")
+    host.control("send", "long enough to be refused later")
+    configure(host, "[History]\nMaxMessageBytes=8\n[Log]\nTopics=heartbeat\n", name="later")
+    journal = host.follow("journalctl", "-f", "-n", "0", "-o", "cat", "-u", SERVICE)
+    host.systemctl("reload", SERVICE)
+    journal.wait_for("configuration reloaded")
+    assert host.control("send", "long enough to be refused", check=False).returncode == 1
+    assert host.control("log").stdout.strip() == "heartbeat"
+    assert host.show(SERVICE, "MainPID") == pid
+    assert host.show(SERVICE, "ActiveState") == "active"
+
+
+def test_a_reload_with_a_mistake_warns_with_file_and_line_and_keeps_the_daemon(host):
+    host.systemctl("start", SERVICE)
+    configure(host, "[History]\nMaxMessageBytes=large\n", name="mistake")
+    journal = host.follow("journalctl", "-f", "-n", "0", "-o", "cat", "-u", SERVICE)
+    host.systemctl("reload", SERVICE)
+    journal.wait_for(r"/etc/ringchat/ringchatd.conf.d/mistake.conf:2: ")
+    assert host.control("send", "goes on").returncode == 0
+
+
+def test_a_credential_is_passed_by_its_bare_name_and_a_missing_one_is_no_failure(host):
+    for unit in [SERVICE, "ringchatd@lab.service"]:
+        host.systemctl("start", unit)
+        assert host.show(unit, "ActiveState") == "active"
+        host.systemctl("stop", unit)
+        [line] = re.findall(r"^LoadCredential=.*", host.output("systemctl", "cat", unit), re.M)
+        source = line.split(":")[-1].split("=")[-1].replace("%i", "lab")
+        host.write(f"/etc/credstore/{source}", f"the secret of {unit}\n")
+        host.run("chmod", "600", f"/etc/credstore/{source}")
+        probe = host.run("systemd-run", "--quiet", "--pipe", "--wait", "-p",
+                         line.replace("%i", "lab"), "-p", "User=ringchat", "sh", "-c",
+                         "cat $CREDENTIALS_DIRECTORY/ringchat.key")
+        assert probe.stdout == f"the secret of {unit}\n"
+
+
+def test_further_rings_run_beside_by_name(host):
+    host.write("/etc/ringchat/lab.conf", "[Ring]\nKey=none\n[Node]\nDisplayName=in-the-lab\n")
+    host.systemctl("start", SERVICE, "ringchatd@lab.service", "ringchatd@office.service")
+    host.control("--instance", "lab", "send", "for the lab")
+    host.control("--instance", "office", "send", "for the office")
+    host.control("send", "for the ring of the host")
+    assert host.texts() == ["for the ring of the host"]
+    for instance, text in [("lab", "for the lab"), ("office", "for the office")]:
+        shown = host.control("--instance", instance, "tail").stdout
+        assert text in shown and len(shown.splitlines()) <= 2
+        assert host.output("stat", "-c", "%U %a", f"/var/lib/ringchat@{instance}") == (
+            "ringchat 700")
+    assert "in-the-lab" in host.control("--instance", "lab", "members").stdout
+    assert "ring lab" in host.show("ringchatd@lab.service", "Description")
+
+
+def test_a_further_ring_starts_on_demand_too(host):
+    host.systemctl("start", "ringchatd@lab.socket")
+    host.control("--instance", "lab", "send", "for the lab")
+    assert host.show("ringchatd@lab.service", "ActiveState") == "active"
