@@ -15,6 +15,8 @@ void retention_wanted(struct ring *ring, uint64_t horizon)
     horizon = MIN(horizon, ring->top_delivered.hlc);
     if (ring->undelivered_count > 0)
         horizon = MIN(horizon, ring->undelivered[0]->key.hlc);
+    list_for_each (at, &ring->repaired)
+        horizon = MIN(horizon, list_entry(at, struct held_message, list)->key.hlc);
     if (horizon <= ring->state.horizon || ring->phase == RING_FAILED)
         return;
     ring->state.horizon = horizon;

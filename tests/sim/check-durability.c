@@ -11,6 +11,9 @@ static void check_members(struct sim *sim, const struct node *node, int number)
     for (size_t i = 0; i < view->count; i++) {
         const struct node *member = node_of(sim, &view->members[i]);
 
+        /* Its disk has been replaced by an older one since. */
+        if (member->restored && member->instance != view->members[i].instance)
+            continue;
         if (!disk_had(&member->disk, number))
             sim_fail(sim, "durability", "node %d acknowledges message %d, node %d has it not",
                      node->number, number, member->number);
