@@ -65,6 +65,26 @@
  * at most this much. */
 #define REPAIR_CREDIT_BYTES (64 * 1024)
 
+/* ---- keys and strangers ---- */
+
+/* Keys of one ring: the one in use, the one before it, and some for hosts that are away long. */
+#define KEYS_MAX 8
+
+/* Connections that have not shown yet that they hold a key: as many as a ring of the largest size
+ * needs when all dial at once. */
+#define HANDSHAKES_MAX MEMBERS_MAX
+
+/* Of them, one address's (an IPv6 network's of 64 bits): the instances that one host may run, and
+ * little enough that a flood from one host is felt by that host. */
+#define HANDSHAKES_PER_ADDRESS_MAX 64
+
+/* How long one may take: a handshake is two packets each way, and the core gives up sooner. */
+#define HANDSHAKE_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+/* Datagrams are padded to this, and smaller ones are ignored: an answer is never larger than what
+ * asked for it, so nobody can use a ring to flood a third. The longest offer has some 300 bytes. */
+#define DATAGRAM_BYTES_MIN 384
+
 /* ---- the control socket ---- */
 
 /* A client's call above this is refused. Room for the largest text of a local send even if every

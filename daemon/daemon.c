@@ -17,6 +17,7 @@
 #include "control.h"
 #include "engine.h"
 #include "journal.h"
+#include "keys.h"
 #include "paths.h"
 #include "supervisor.h"
 
@@ -30,6 +31,7 @@ struct daemon {
     struct config *config;
     struct event_base *base;
     struct journal *journal;
+    struct keys *keys;
     struct engine *engine;
     struct control *control;
     struct supervisor *supervisor;
@@ -91,18 +93,6 @@ static int apply_options(const struct daemon_options *options, struct config *co
     return result;
 }
 
-static int check_key(const struct config *config, char **ret_error)
-{
-    if (!*config->key || strcmp(config->key, "none") == 0)
-        return 0;
-    if (asprintf(ret_error,
-                 "Key=%s: this version cannot use a key file; Key=none lets it talk in the clear, "
-                 "no Key= keeps it alone",
-                 config->key) < 0)
-        *ret_error = NULL;
-    return -EOPNOTSUPP;
-}
-
 int daemon_configure(const struct daemon_options *options, struct config *config, char **ret_error)
 {
     int result = config_init(config);
@@ -116,8 +106,6 @@ int daemon_configure(const struct daemon_options *options, struct config *config
     }
     if (result == 0)
         result = apply_options(options, config, ret_error);
-    if (result == 0)
-        result = check_key(config, ret_error);
     return result;
 }
 
@@ -273,10 +261,10 @@ static void warnings(void *userdata, void (*add)(void *list, const char *text), 
 {
     struct daemon *daemon = userdata;
 
-    if (!*daemon->config->key)
+    if (keys_get_mode(daemon->keys) == KEYS_MISSING)
         add(list, "no ring key: this host stays alone and stores messages here only; set Key=none "
                   "to talk to others in the clear");
-    else if (strcmp(daemon->config->key, "none") == 0)
+    else if (keys_get_mode(daemon->keys) == KEYS_CLEAR)
         add(list, "messages travel in the clear (Key=none): use it only on a network where you "
                   "trust everybody");
 }
@@ -348,8 +336,10 @@ static int start(struct daemon *daemon, char **ret_error)
                     "Topics=%s: no such topic or mode, ignored", daemon->config->topics);
     result = paths_state(daemon->options->state_directory, &state, ret_error);
     if (result == 0)
-        result = engine_new(daemon->base, daemon->config, state, daemon->journal, &callbacks,
-                            &daemon->engine, ret_error);
+        result = keys_open(daemon->config->key, state, daemon->journal, &daemon->keys, ret_error);
+    if (result == 0)
+        result = engine_new(daemon->base, daemon->config, state, daemon->keys, daemon->journal,
+                            &callbacks, &daemon->engine, ret_error);
     if (result == 0)
         result = start_control(daemon, ret_error);
     if (result < 0)
@@ -369,6 +359,7 @@ static void stop(struct daemon *daemon)
     control_free(daemon->control);
     supervisor_free(daemon->supervisor);
     engine_free(daemon->engine);
+    keys_free(daemon->keys);
     for (size_t i = 0; i < SIGNALS; i++) {
         if (daemon->signals[i])
             event_free(daemon->signals[i]);
@@ -396,7 +387,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
         stop(&daemon);
         return EXIT_FAILURE;
     }
-    daemon.supervisor = supervisor_new(daemon.base, daemon.engine, config);
+    daemon.supervisor = supervisor_new(daemon.base, daemon.engine, daemon.keys);
     check(daemon.supervisor != NULL);
     supervisor_ready();
     event_base_dispatch(daemon.base);

@@ -8,13 +8,18 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "common/byteorder.h"
 #include "common/util.h"
 #include "resolve.h"
 
 /* Datagrams taken in one turn of the loop, so that a flood does not starve the links. */
 #define RECEIVE_MAX 64
 
+/* The largest on the wire. */
+#define SEALED_BYTES_MAX (DATAGRAM_BYTES_MAX + SEAL_BYTES)
+
 struct discovery {
+    struct keys *keys;
     const struct interfaces *interfaces;
     const struct listen_sockets *sockets;
     discovery_received received;
@@ -32,13 +37,49 @@ struct discovery {
 
 /* ---- receiving ---- */
 
-/* What a datagram carries, sealed or not: here the opening of a sealed one goes in. */
+/* Whether it is the datagram of a node that has no key. */
+static bool is_clear(const uint8_t *data, size_t size)
+{
+    return size >= RING_FRAME_HEADER_BYTES && get_le32(data) <= size &&
+           strcmp(ring_frame_name(data, size), "?") != 0;
+}
+
+/* Opens a sealed datagram. false: it is a stranger's, or a copy. */
+static bool unseal(struct discovery *discovery, const struct ring_address *from,
+                   const uint8_t *data, size_t size, uint8_t *ret)
+{
+    uint32_t key_id = 0;
+    int result = seal_open(keys_get_seal(discovery->keys), data, size, ret, &key_id);
+
+    if (result == -ENOKEY)
+        keys_stranger(discovery->keys,
+                      is_clear(data, size) ? STRANGER_IN_THE_CLEAR : STRANGER_OTHER_KEY, from,
+                      key_id);
+    else if (result < 0 && result != -EALREADY)
+        keys_stranger(discovery->keys, STRANGER_FORGED, from, 0);
+    if (result == 0)
+        keys_note(discovery->keys, from, key_id);
+    return result == 0;
+}
+
 static void take(struct discovery *discovery, const struct ring_address *from, const uint8_t *data,
                  size_t size)
 {
+    uint8_t opened[SEALED_BYTES_MAX];
+
     /* A node on the network and one on loopback only could not reach each other's other members. */
     if (address_is_loopback(from) != discovery->loopback)
         return;
+    if (keys_get_seal(discovery->keys)) {
+        if (!unseal(discovery, from, data, size, opened))
+            return;
+        data = opened;
+        size -= SEAL_BYTES;
+    }
+    if (size < DATAGRAM_BYTES_MIN || size > DATAGRAM_BYTES_MAX)
+        return;
+    /* Without the padding. */
+    size = MIN(size, get_le32(data));
     discovery->received(discovery->userdata, from, data, size);
 }
 
@@ -48,7 +89,7 @@ static void on_datagram(evutil_socket_t fd, short what, void *userdata)
 
     (void)what;
     for (unsigned i = 0; i < RECEIVE_MAX; i++) {
-        uint8_t data[DATAGRAM_BYTES_MAX + 1];
+        uint8_t data[SEALED_BYTES_MAX + 1];
         struct sockaddr_storage sender;
         socklen_t sender_size = sizeof(sender);
         struct ring_address from;
@@ -58,7 +99,7 @@ static void on_datagram(evutil_socket_t fd, short what, void *userdata)
         /* An error here is an ICMP message about something that was sent: nothing to do. */
         if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
-        if (size < 0 || size > DATAGRAM_BYTES_MAX ||
+        if (size < 0 || size > SEALED_BYTES_MAX ||
             address_from_socket((struct sockaddr *)&sender, &from) < 0)
             continue;
         take(discovery, &from, data, (size_t)size);
@@ -67,9 +108,29 @@ static void on_datagram(evutil_socket_t fd, short what, void *userdata)
 
 /* ---- sending ---- */
 
+/* Pads and seals for that address. The size; 0: out of memory. */
+static size_t wrap(const struct discovery *discovery, const struct ring_address *address,
+                   const struct packet *packet, uint8_t ret[SEALED_BYTES_MAX])
+{
+    size_t size = MAX(packet->size, DATAGRAM_BYTES_MIN);
+    uint8_t padded[DATAGRAM_BYTES_MAX] = {0};
+    struct seal *seal = keys_get_seal(discovery->keys);
+
+    memcpy(padded, packet->data, packet->size);
+    if (!seal) {
+        memcpy(ret, padded, size);
+        return size;
+    }
+    return seal_close(seal, keys_for(discovery->keys, address), padded, size, ret) == 0
+               ? size + SEAL_BYTES
+               : 0;
+}
+
 static void send_to(const struct discovery *discovery, const struct ring_address *address,
                     const struct packet *packet)
 {
+    uint8_t data[SEALED_BYTES_MAX];
+    size_t data_size;
     const struct listen_sockets *sockets = discovery->sockets;
     struct sockaddr_storage to;
     socklen_t size = address_to_socket(address, &to);
@@ -77,9 +138,12 @@ static void send_to(const struct discovery *discovery, const struct ring_address
 
     if (fd < 0 || packet->size > DATAGRAM_BYTES_MAX)
         return;
+    data_size = wrap(discovery, address, packet, data);
+    if (data_size == 0)
+        return;
     /* The first call may only fetch the error of an earlier datagram. */
     for (unsigned i = 0; i < 2; i++) {
-        if (sendto(fd, packet->data, packet->size, MSG_NOSIGNAL, (struct sockaddr *)&to, size) >= 0)
+        if (sendto(fd, data, data_size, MSG_NOSIGNAL, (struct sockaddr *)&to, size) >= 0)
             return;
     }
 }
@@ -262,6 +326,7 @@ int discovery_new(struct event_base *base, const struct discovery_options *optio
 
     if (!discovery)
         return -ENOMEM;
+    discovery->keys = options->keys;
     discovery->interfaces = options->interfaces;
     discovery->sockets = options->sockets;
     discovery->received = received;

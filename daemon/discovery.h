@@ -1,11 +1,12 @@
 #pragma once
 
-/* Datagrams: multicast on every usable interface, unicast to nodes and to the configured peers.
- * Loop thread only. */
+/* Datagrams, sealed where there are keys: multicast on every usable interface, unicast to nodes and
+ * to the configured peers. Loop thread only. */
 
 #include <event2/event.h>
 
 #include "interfaces.h"
+#include "keys.h"
 #include "listen.h"
 #include "ring/ring.h"
 
@@ -14,6 +15,7 @@ struct discovery;
 struct discovery_options {
     const char *group4, *group6;          /* numeric multicast addresses */
     const char *peers;                    /* HOST or HOST:PORT, separated by blanks */
+    struct keys *keys;                    /* must live longer */
     const struct interfaces *interfaces;  /* must live longer */
     const struct listen_sockets *sockets; /* the UDP ones are used, not owned; must live longer */
 };

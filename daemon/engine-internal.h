@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "interfaces.h"
 #include "journal.h"
+#include "keys.h"
 #include "link.h"
 #include "listen.h"
 
@@ -33,6 +34,7 @@ struct waiting {
 struct engine {
     struct event_base *base;
     struct journal *journal;
+    struct keys *keys;
     struct ring *ring;
     struct store *store;
     struct history *history;

@@ -166,8 +166,8 @@ static void apply(struct engine *engine, const struct ring_output *output)
 {
     switch (output->type) {
     case RING_DIAL:
-        links_dial(engine->links, output->dial.link, &output->dial.addresses, &engine->interfaces,
-                   &engine->config.addresses);
+        links_dial(engine->links, output->dial.link, &output->dial.peer, &output->dial.addresses,
+                   &engine->interfaces, &engine->config.addresses);
         return;
     case RING_HANGUP:
         links_hang_up(engine->links, output->hangup.link);

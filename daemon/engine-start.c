@@ -40,6 +40,7 @@ static int open_network(struct engine *engine, const struct config *config, char
                                         .group6 = config->group6,
                                         .peers = config->peers,
                                         .interfaces = &engine->interfaces,
+                                        .keys = engine->keys,
                                         .sockets = &engine->sockets};
     int result = interfaces_find(config->interfaces, &config->listen, &engine->interfaces);
 
@@ -79,11 +80,13 @@ static int configure(struct engine *engine, const struct config *config)
     engine->config.entropy = random_number();
     engine->config.name = (struct bytes){engine->name, strlen(engine->name)};
     engine->config.ring = (struct bytes){engine->ring_name, strlen(engine->ring_name)};
-    engine->config.networked = strcmp(config->key, "none") == 0;
+    engine->config.networked = keys_get_mode(engine->keys) != KEYS_MISSING;
     engine->config.heartbeat_interval = config->heartbeat_interval;
     engine->config.heartbeat_timeout = config->heartbeat_timeout;
     engine->config.link_timeout = config->link_timeout;
-    return 0;
+    return keys_identify(engine->keys, &(struct tls_self){.id = engine->config.id,
+                                                          .instance = engine->config.instance,
+                                                          .ring_name = engine->ring_name});
 }
 
 static void start_core(struct engine *engine)
@@ -104,7 +107,8 @@ static void start_core(struct engine *engine)
     event_add(engine->store_check, &interval);
 }
 
-static struct engine *engine_allocate(struct event_base *base, struct journal *journal,
+static struct engine *engine_allocate(struct event_base *base, struct keys *keys,
+                                      struct journal *journal,
                                       const struct engine_callbacks *callbacks)
 {
     struct links_callbacks link_callbacks = {.up = engine_on_link_up,
@@ -116,6 +120,7 @@ static struct engine *engine_allocate(struct event_base *base, struct journal *j
     check(engine != NULL);
     engine->base = base;
     engine->journal = journal;
+    engine->keys = keys;
     engine->callbacks = *callbacks;
     engine->inbox_last = &engine->inbox;
     engine->sockets = (struct listen_sockets){.tcp4 = -1, .tcp6 = -1, .udp4 = -1, .udp6 = -1};
@@ -123,7 +128,7 @@ static struct engine *engine_allocate(struct event_base *base, struct journal *j
         list_init(&engine->waiting[i]);
     link_callbacks.userdata = engine;
     engine->ring = ring_new();
-    engine->links = links_new(base, &link_callbacks);
+    engine->links = links_new(base, keys, &link_callbacks);
     engine->pump = evtimer_new(base, engine_on_pump, engine);
     engine->timer = evtimer_new(base, engine_on_timer, engine);
     engine->store_check = event_new(base, -1, EV_PERSIST, engine_on_store_check, engine);
@@ -132,12 +137,12 @@ static struct engine *engine_allocate(struct event_base *base, struct journal *j
 }
 
 int engine_new(struct event_base *base, const struct config *config, const char *state_directory,
-               struct journal *journal, const struct engine_callbacks *callbacks,
+               struct keys *keys, struct journal *journal, const struct engine_callbacks *callbacks,
                struct engine **ret, char **ret_error)
 {
     static const struct store_callbacks store_callbacks = {
         .stored = engine_on_stored, .failed = engine_on_store_failed, .fetched = engine_on_fetched};
-    struct engine *engine = engine_allocate(base, journal, callbacks);
+    struct engine *engine = engine_allocate(base, keys, journal, callbacks);
     int result;
 
     *ret_error = NULL;

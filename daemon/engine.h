@@ -12,6 +12,7 @@
 
 struct engine;
 struct config;
+struct keys;
 struct journal;
 
 struct engine_callbacks {
@@ -24,10 +25,10 @@ struct engine_callbacks {
 
 /* Opens the store in `state_directory`, the sockets and the rest, and starts the core. Sockets are
  * opened only where the configuration allows to talk to others. 0, or a negative errno with a
- * sentence in `ret_error` (to be freed). `config` and `journal` are used during the call, and must
- * live longer, respectively. */
+ * sentence in `ret_error` (to be freed). `config` is used during the call; `keys` and `journal`
+ * must live longer. */
 int engine_new(struct event_base *base, const struct config *config, const char *state_directory,
-               struct journal *journal, const struct engine_callbacks *callbacks,
+               struct keys *keys, struct journal *journal, const struct engine_callbacks *callbacks,
                struct engine **ret, char **ret_error);
 
 /* Ends at once, without leaving the ring. NULL is allowed. */

@@ -1,22 +1,13 @@
 #include "link.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "address.h"
 #include "common/check.h"
-#include "common/list.h"
 #include "common/util.h"
-#include "dial.h"
-
-/* Accepted connections at once: two for each member while views change, and probes. */
-#define LINKS_ACCEPTED_MAX (4 * MEMBERS_MAX)
+#include "link-internal.h"
 
 /* How long a link that was hung up may take to send what is queued. */
 #define FLUSH_TIMEOUT_SEC 1
@@ -27,55 +18,53 @@
 /* A link reads at most this much before others get their turn. */
 #define READ_BYTES_MAX (256 * 1024)
 
-struct link {
-    struct list list;
-    struct links *links;
-    ring_link number;
-    bool accepted, closing;
-    struct dial *dial;          /* while it is being dialled */
-    struct bufferevent *stream; /* once it is open */
-    struct ring_address remote;
-    struct event *broken; /* pending: tells the core of the loss from the loop */
-};
+/* Small frames gather in pieces of this size: what fits a record of TLS. */
+#define QUEUE_PIECE_BYTES (16 * 1024)
 
-struct links {
-    struct event_base *base;
-    struct links_callbacks callbacks;
-    struct list list;
-    size_t accepted;
-    ring_link last_accepted; /* odd */
-    bool paused;
-};
+static void on_flush(evutil_socket_t fd, short what, void *userdata);
 
-/* The transport of a link over a connected socket, which it owns: here a layer for encryption goes
- * in.
- */
-static struct bufferevent *transport_new(struct event_base *base, int fd)
-{
-    return bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-}
-
-struct links *links_new(struct event_base *base, const struct links_callbacks *callbacks)
+struct links *links_new(struct event_base *base, struct keys *keys,
+                        const struct links_callbacks *callbacks)
 {
     struct links *links = calloc(1, sizeof(*links));
 
     if (!links)
         return NULL;
     links->base = base;
+    links->keys = keys;
     links->callbacks = *callbacks;
     links->last_accepted = (ring_link)-1;
     list_init(&links->list);
+    links->admission = admission_new(base, keys, links_on_admitted, links);
+    links->flush = evtimer_new(base, on_flush, links);
+    if (!links->admission || !links->flush) {
+        links_free(links);
+        return NULL;
+    }
     return links;
 }
 
-static void link_free(struct link *link)
+void link_stream_free(struct bufferevent *stream)
+{
+    SSL *ssl = stream ? bufferevent_openssl_get_ssl(stream) : NULL;
+
+    if (ssl && SSL_is_init_finished(ssl)) {
+        SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
+        SSL_shutdown(ssl);
+    }
+    if (stream)
+        bufferevent_free(stream);
+}
+
+void link_free(struct link *link)
 {
     list_remove(&link->list);
     if (link->accepted)
         link->links->accepted--;
     dial_free(link->dial);
-    if (link->stream)
-        bufferevent_free(link->stream);
+    link_stream_free(link->stream);
+    if (link->queue)
+        evbuffer_free(link->queue);
     if (link->broken)
         event_free(link->broken);
     free(link);
@@ -87,6 +76,9 @@ void links_free(struct links *links)
         return;
     list_for_each_safe (at, &links->list)
         link_free(list_entry(at, struct link, list));
+    admission_free(links->admission);
+    if (links->flush)
+        event_free(links->flush);
     free(links);
 }
 
@@ -188,130 +180,48 @@ static void on_event(struct bufferevent *stream, short what, void *userdata)
         lose(userdata);
 }
 
+/* Everything that is queued has left for the kernel. */
 static void on_flushed(struct bufferevent *stream, void *userdata)
 {
     struct link *link = userdata;
 
     (void)stream;
-    if (link->closing)
+    if (link->closing && evbuffer_get_length(link->queue) == 0)
         link_free(link);
 }
 
 /* ---- opening ---- */
 
-static struct link *link_new(struct links *links, ring_link number)
+struct link *link_new(struct links *links, ring_link number)
 {
     struct link *link = calloc(1, sizeof(*link));
 
     if (!link)
         return NULL;
+    link->queue = evbuffer_new();
+    if (!link->queue) {
+        free(link);
+        return NULL;
+    }
     link->links = links;
     link->number = number;
     list_append(&links->list, &link->list);
     return link;
 }
 
-/* The socket is taken over. false: no memory. */
-static bool open_stream(struct link *link, int fd, const struct ring_address *remote)
+void link_open(struct link *link)
 {
-    int on = 1;
+    struct links *links = link->links;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    link->remote = *remote;
-    link->stream = transport_new(link->links->base, fd);
-    if (!link->stream) {
-        close(fd);
-        return false;
+    link->open = true;
+    if (bufferevent_openssl_get_ssl(link->stream)) {
+        tls_is_authentic(bufferevent_openssl_get_ssl(link->stream), &link->key_id);
+        keys_note(links->keys, &link->remote, link->key_id);
     }
     bufferevent_set_max_single_read(link->stream, READ_BYTES_MAX);
     bufferevent_setcb(link->stream, on_read, on_flushed, on_event, link);
-    bufferevent_enable(link->stream, link->links->paused ? EV_WRITE : EV_READ | EV_WRITE);
-    return true;
-}
-
-static void on_dialled(void *userdata, int fd, const struct ring_address *remote, bool refused)
-{
-    struct link *link = userdata;
-    struct links *links = link->links;
-    ring_link number = link->number;
-
-    link->dial = NULL;
-    if (fd >= 0 && open_stream(link, fd, remote)) {
-        links->callbacks.up(links->callbacks.userdata, number, remote);
-        return;
-    }
-    link_free(link);
-    links->callbacks.dial_failed(links->callbacks.userdata, number, refused);
-}
-
-static bool is_self(const struct ring_address *address, const struct ring_addresses *self)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        if (address_same_host(address, &self->list[i]) && address->port == self->list[i].port)
-            return true;
-    }
-    return false;
-}
-
-/* The order in which addresses are tried. A link-local one is tried on each interface. */
-static size_t sort_addresses(const struct ring_addresses *addresses,
-                             const struct interfaces *interfaces, const struct ring_addresses *self,
-                             struct ring_address *ret, size_t most)
-{
-    size_t count = 0;
-
-    for (int near = 1; near >= 0; near--) {
-        for (size_t i = 0; i < addresses->count && count < most; i++) {
-            struct ring_address address = addresses->list[i];
-
-            if (interfaces_reach(interfaces, &address) != (near == 1) || is_self(&address, self))
-                continue;
-            if (!address_is_link_local(&address) || address.scope) {
-                ret[count++] = address;
-                continue;
-            }
-            for (size_t k = 0; k < interfaces->count && count < most; k++) {
-                address.scope = interfaces->list[k].index;
-                ret[count++] = address;
-            }
-        }
-    }
-    return count;
-}
-
-void links_dial(struct links *links, ring_link number, const struct ring_addresses *addresses,
-                const struct interfaces *interfaces, const struct ring_addresses *self)
-{
-    struct ring_address sorted[ADDRESSES_MAX * 2];
-    size_t count = sort_addresses(addresses, interfaces, self, sorted, ELEMENTS(sorted));
-    struct link *link = link_new(links, number);
-
-    check(link != NULL);
-    link->dial = dial_new(links->base, sorted, count, on_dialled, link);
-    check(link->dial != NULL);
-}
-
-void links_accept(struct links *links, int fd, const struct ring_address *remote)
-{
-    struct link *link;
-
-    if (links->accepted >= LINKS_ACCEPTED_MAX) {
-        close(fd);
-        return;
-    }
-    link = link_new(links, links->last_accepted + 2);
-    if (!link) {
-        close(fd);
-        return;
-    }
-    links->last_accepted += 2;
-    link->accepted = true;
-    links->accepted++;
-    if (!open_stream(link, fd, remote)) {
-        link_free(link);
-        return;
-    }
-    links->callbacks.up(links->callbacks.userdata, link->number, remote);
+    links->callbacks.up(links->callbacks.userdata, link->number, &link->remote);
+    bufferevent_enable(link->stream, links->paused ? EV_WRITE : EV_READ | EV_WRITE);
 }
 
 /* ---- sending, closing ---- */
@@ -322,29 +232,56 @@ static void unref_packet(const void *data, size_t size, void *packet)
     packet_unref(packet);
 }
 
-void links_send(struct links *links, ring_link number, struct packet *packet)
+/* Gives what has gathered to the stream: one write for all of it. */
+static void flush(struct link *link)
 {
-    struct link *link = find(links, number);
-    struct evbuffer *output;
+    if (evbuffer_get_length(link->queue) > 0 &&
+        bufferevent_write_buffer(link->stream, link->queue) < 0)
+        lose_soon(link);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *userdata)
+{
+    struct links *links = userdata;
+
+    (void)fd, (void)what;
+    list_for_each (at, &links->list) {
+        struct link *link = list_entry(at, struct link, list);
+
+        if (link->open && !link->broken)
+            flush(link);
+    }
+}
+
+static int append(struct link *link, struct packet *packet)
+{
     int result;
 
-    if (!link || !link->stream || link->broken)
-        return;
-    output = bufferevent_get_output(link->stream);
-    if (evbuffer_get_length(output) + packet->size > LINK_QUEUE_BYTES_MAX) {
-        lose_soon(link);
-        return;
-    }
-    if (packet->size <= COPY_BYTES_MAX) {
-        result = evbuffer_add(output, packet->data, packet->size);
-    } else {
-        result = evbuffer_add_reference(output, packet->data, packet->size, unref_packet,
+    if (packet->size > COPY_BYTES_MAX) {
+        result = evbuffer_add_reference(link->queue, packet->data, packet->size, unref_packet,
                                         packet_ref(packet));
         if (result < 0)
             packet_unref(packet);
+        return result;
     }
-    if (result < 0)
+    if (evbuffer_get_length(link->queue) == 0)
+        evbuffer_expand(link->queue, QUEUE_PIECE_BYTES);
+    return evbuffer_add(link->queue, packet->data, packet->size);
+}
+
+void links_send(struct links *links, ring_link number, struct packet *packet)
+{
+    struct link *link = find(links, number);
+    size_t waits;
+
+    if (!link || !link->open || link->broken)
+        return;
+    waits = evbuffer_get_length(link->queue) +
+            evbuffer_get_length(bufferevent_get_output(link->stream));
+    if (waits + packet->size > LINK_QUEUE_BYTES_MAX || append(link, packet) < 0)
         lose_soon(link);
+    else
+        event_active(links->flush, EV_TIMEOUT, 0);
 }
 
 void links_hang_up(struct links *links, ring_link number)
@@ -354,7 +291,9 @@ void links_hang_up(struct links *links, ring_link number)
 
     if (!link)
         return;
-    if (!link->stream || link->broken ||
+    if (link->open && !link->broken)
+        flush(link);
+    if (!link->open || link->broken ||
         evbuffer_get_length(bufferevent_get_output(link->stream)) == 0) {
         link_free(link);
         return;
@@ -362,6 +301,16 @@ void links_hang_up(struct links *links, ring_link number)
     link->closing = true;
     bufferevent_set_timeouts(link->stream, NULL, &timeout);
     bufferevent_enable(link->stream, EV_READ | EV_WRITE);
+}
+
+void links_close_by_key(struct links *links, uint32_t key_id)
+{
+    list_for_each (at, &links->list) {
+        struct link *link = list_entry(at, struct link, list);
+
+        if (link->open && !link->closing && link->key_id == key_id)
+            lose_soon(link);
+    }
 }
 
 void links_pause(struct links *links, bool pause)
@@ -372,7 +321,7 @@ void links_pause(struct links *links, bool pause)
     list_for_each (at, &links->list) {
         struct link *link = list_entry(at, struct link, list);
 
-        if (!link->stream || link->broken || link->closing)
+        if (!link->open || link->broken || link->closing)
             continue;
         if (pause)
             bufferevent_disable(link->stream, EV_READ);

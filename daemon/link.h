@@ -1,11 +1,12 @@
 #pragma once
 
-/* Links: TCP connections that carry frames. Each is known by the core's number. Loop thread only.
- */
+/* Links: TCP connections that carry frames, inside TLS where there are keys. Each is known by the
+ * core's number. Loop thread only. */
 
 #include <event2/event.h>
 
 #include "interfaces.h"
+#include "keys.h"
 #include "ring/ring.h"
 
 struct links;
@@ -19,19 +20,23 @@ struct links_callbacks {
     void *userdata;
 };
 
-/* NULL: out of memory. */
-struct links *links_new(struct event_base *base, const struct links_callbacks *callbacks);
+/* `keys` must live longer. NULL: out of memory. */
+struct links *links_new(struct event_base *base, struct keys *keys,
+                        const struct links_callbacks *callbacks);
 
 /* Closes all, without callbacks. NULL is allowed. */
 void links_free(struct links *links);
 
-/* Begins to dial a node at its addresses: those in a network of `interfaces` first, the next after
- * a short wait, the first that answers wins. `self` is left out: where hosts have an address in
- * common, it would lead here. Ends with `up` or `dial_failed`, unless hung up before. */
-void links_dial(struct links *links, ring_link number, const struct ring_addresses *addresses,
-                const struct interfaces *interfaces, const struct ring_addresses *self);
+/* Begins to dial the node `target` at its addresses: those in a network of `interfaces` first, the
+ * next after a short wait, the first that answers wins. `self` is left out: where hosts have an
+ * address in common, it would lead here. Where the other end does not take one key, the next is
+ * tried. Ends with `up` or `dial_failed`, unless hung up before. */
+void links_dial(struct links *links, ring_link number, const struct ring_id *target,
+                const struct ring_addresses *addresses, const struct interfaces *interfaces,
+                const struct ring_addresses *self);
 
-/* A connection that was accepted; `fd` is taken over. Above LINKS_ACCEPTED_MAX it is closed. */
+/* A connection that was accepted; `fd` is taken over. It becomes a link when its other end has
+ * shown that it holds a key. Above LINKS_ACCEPTED_MAX it is closed. */
 void links_accept(struct links *links, int fd, const struct ring_address *remote);
 
 /* Queues a frame; dropped where the link is gone. A link whose queue would exceed
@@ -40,6 +45,9 @@ void links_send(struct links *links, ring_link number, struct packet *packet);
 
 /* Sends what is queued, for a moment at most, and closes; or ends the dialling. */
 void links_hang_up(struct links *links, ring_link number);
+
+/* Closes the links that came up by this key. */
+void links_close_by_key(struct links *links, uint32_t key_id);
 
 /* Stops reading from all links, and starts again: while the inbox is full. */
 void links_pause(struct links *links, bool pause);

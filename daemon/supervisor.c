@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "config.h"
 
 /* How often the status line follows what changes with every message. */
 #define STATUS_INTERVAL_USEC (5 * USEC_PER_SEC)
@@ -17,7 +16,7 @@
 
 struct supervisor {
     struct engine *engine;
-    const struct config *config;
+    const struct keys *keys;
     struct event *watchdog, *status_timer;
     char status[160];
 };
@@ -32,9 +31,9 @@ static void write_status(const struct supervisor *supervisor, char *ret, size_t 
     struct ring_status status;
 
     engine_get_status(supervisor->engine, &status);
-    if (!*supervisor->config->key)
+    if (keys_get_mode(supervisor->keys) == KEYS_MISSING)
         warning = "; no ring key: messages are stored here only";
-    else if (strcmp(supervisor->config->key, "none") == 0)
+    else if (keys_get_mode(supervisor->keys) == KEYS_CLEAR)
         warning = "; not encrypted (Key=none)";
     if (status.phase == RING_STALLED)
         snprintf(ret, size, "out of the ring: the disk does not answer");
@@ -145,7 +144,7 @@ static struct event *every(struct supervisor *supervisor, struct event_base *bas
 }
 
 struct supervisor *supervisor_new(struct event_base *base, struct engine *engine,
-                                  const struct config *config)
+                                  const struct keys *keys)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
     uint64_t usec = 0;
@@ -154,7 +153,7 @@ struct supervisor *supervisor_new(struct event_base *base, struct engine *engine
     if (!supervisor)
         return NULL;
     supervisor->engine = engine;
-    supervisor->config = config;
+    supervisor->keys = keys;
     supervisor->status_timer = every(supervisor, base, STATUS_INTERVAL_USEC, on_status_timer);
     if (watched)
         supervisor->watchdog = every(supervisor, base, usec / 3, on_watchdog);

@@ -6,13 +6,14 @@
 #include <event2/event.h>
 
 #include "engine.h"
+#include "keys.h"
 
 struct supervisor;
 
 /* Tells the status line now and then, and asks the engine for `nudged` as often as the watchdog
  * wants to be fed. Both must live longer. NULL: out of memory. */
 struct supervisor *supervisor_new(struct event_base *base, struct engine *engine,
-                                  const struct config *config);
+                                  const struct keys *keys);
 void supervisor_free(struct supervisor *supervisor); /* NULL is allowed */
 
 /* Tells the status line if it has changed. */

@@ -84,6 +84,7 @@ struct link *link_dial(struct ring *ring, enum link_role role, const struct ring
     link->first = first;
     output = ring_emit(ring, RING_DIAL);
     output->dial.link = link->number;
+    output->dial.peer = *peer;
     output->dial.addresses = *addresses;
     return link;
 }

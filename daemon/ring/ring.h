@@ -236,6 +236,7 @@ struct ring_output {
     union {
         struct {
             ring_link link;
+            struct ring_id peer; /* who is meant */
             struct ring_addresses addresses;
         } dial;
         struct {
