@@ -10,9 +10,6 @@
 #include "common/util.h"
 #include "engine-internal.h"
 
-/* A write that takes this long shows a disk that hangs: this node must not hold up the others. */
-#define STORE_TIMEOUT (5 * USEC_PER_SEC)
-
 /* Connections accepted in one turn of the loop. */
 #define ACCEPT_MAX 16
 
@@ -170,16 +167,6 @@ void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
     for (size_t i = 0; i < count; i++)
         item->packets[i] = packet_ref(packets[i]);
     engine_enqueue(userdata, item);
-}
-
-void engine_on_store_check(evutil_socket_t fd, short what, void *userdata)
-{
-    struct engine *engine = userdata;
-
-    (void)fd, (void)what;
-    if (store_oldest_wait(engine->store) > STORE_TIMEOUT)
-        engine_on_store_failed(
-            engine, 0, "the disk takes no writes for seconds; check it, then restart ringchatd");
 }
 
 void engine_on_accept(evutil_socket_t fd, short what, void *userdata)

@@ -48,7 +48,7 @@ struct engine {
     char *name, *ring_name;
 
     /* the pump */
-    struct event *pump, *timer, *store_check;
+    struct event *pump, *timer;
     struct inbox_item *inbox, **inbox_last;
     size_t inbox_count;
     struct ring_outbox outbox;
@@ -94,7 +94,6 @@ void engine_on_stored(void *userdata, ring_ticket ticket);
 void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *error);
 void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
                        struct packet *const *packets);
-void engine_on_store_check(evutil_socket_t fd, short what, void *userdata);
 void engine_on_accept(evutil_socket_t fd, short what, void *userdata);
 
 /* ---- engine-output.c ---- */

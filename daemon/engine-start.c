@@ -12,9 +12,6 @@
 #include "config.h"
 #include "engine-internal.h"
 
-/* How often the store is asked how long its oldest request waits. */
-#define STORE_CHECK_SEC 1
-
 static uint64_t random_number(void)
 {
     uint64_t number;
@@ -93,7 +90,6 @@ static void start_core(struct engine *engine)
 {
     const struct store_contents *contents = store_get_contents(engine->store);
     struct ring_input in = {.type = RING_START};
-    struct timeval interval = {.tv_sec = STORE_CHECK_SEC};
 
     in.start.config = &engine->config;
     in.start.state = contents->state;
@@ -104,7 +100,6 @@ static void start_core(struct engine *engine)
     in.start.outbox = contents->outbox;
     engine_step(engine, &in);
     engine_arm_timer(engine);
-    event_add(engine->store_check, &interval);
 }
 
 static struct engine *engine_allocate(struct event_base *base, struct keys *keys,
@@ -131,8 +126,7 @@ static struct engine *engine_allocate(struct event_base *base, struct keys *keys
     engine->links = links_new(base, keys, &link_callbacks);
     engine->pump = evtimer_new(base, engine_on_pump, engine);
     engine->timer = evtimer_new(base, engine_on_timer, engine);
-    engine->store_check = event_new(base, -1, EV_PERSIST, engine_on_store_check, engine);
-    check(engine->ring && engine->links && engine->pump && engine->timer && engine->store_check);
+    check(engine->ring && engine->links && engine->pump && engine->timer);
     return engine;
 }
 
@@ -189,7 +183,6 @@ void engine_free(struct engine *engine)
     event_free_if(engine->accept6);
     event_free_if(engine->pump);
     event_free_if(engine->timer);
-    event_free_if(engine->store_check);
     discovery_free(engine->discovery);
     links_free(engine->links);
     listen_close(&engine->sockets);

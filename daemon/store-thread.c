@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "common/check.h"
 #include "common/util.h"
@@ -29,16 +28,7 @@ struct store_thread {
     /* under the mutex */
     bool stopping;
     struct jobs todo, done;
-    uint64_t oldest; /* when the oldest unfinished job was queued; 0: there is none */
 };
-
-static uint64_t monotonic_usec(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
 
 void store_job_free(struct store_job *job)
 {
@@ -182,7 +172,6 @@ static struct store_job *take_work(struct store_thread *thread)
     struct store_job *work;
 
     pthread_mutex_lock(&thread->mutex);
-    thread->oldest = thread->todo.first ? thread->todo.first->queued_at : 0;
     while (!thread->todo.first && !thread->stopping)
         pthread_cond_wait(&thread->work, &thread->mutex);
     work = jobs_take(&thread->todo);
@@ -254,23 +243,10 @@ static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
 
 void store_thread_submit(struct store_thread *thread, struct store_job *job)
 {
-    job->queued_at = monotonic_usec();
     pthread_mutex_lock(&thread->mutex);
-    if (thread->oldest == 0)
-        thread->oldest = job->queued_at;
     jobs_append(&thread->todo, job);
     pthread_cond_signal(&thread->work);
     pthread_mutex_unlock(&thread->mutex);
-}
-
-uint64_t store_thread_oldest_wait(struct store_thread *thread)
-{
-    uint64_t oldest;
-
-    pthread_mutex_lock(&thread->mutex);
-    oldest = thread->oldest;
-    pthread_mutex_unlock(&thread->mutex);
-    return oldest ? monotonic_usec() - oldest : 0;
 }
 
 /* ---- starting and ending ---- */

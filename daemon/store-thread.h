@@ -22,7 +22,6 @@ struct store_job {
     struct ring_output output; /* a write's packet is the job's */
     bool late;                 /* the message written is, or will be, delivered late */
     struct message_key key;    /* STORE_JOB_LATE */
-    uint64_t queued_at;        /* monotonic µs */
 
     ring_ticket ticket; /* of the completion: as the callbacks have it */
     bool failed;
@@ -45,6 +44,3 @@ void store_thread_free(struct store_thread *thread);
 
 /* Takes the job. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job);
-
-/* As store_oldest_wait(). */
-uint64_t store_thread_oldest_wait(struct store_thread *thread);

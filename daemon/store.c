@@ -68,11 +68,6 @@ int store_submit_late(struct store *store, const struct message_key *key)
     return 0;
 }
 
-uint64_t store_oldest_wait(struct store *store)
-{
-    return store_thread_oldest_wait(store->thread);
-}
-
 const struct store_contents *store_get_contents(const struct store *store)
 {
     return &store->contents;

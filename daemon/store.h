@@ -62,8 +62,5 @@ void store_delivered(struct store *store, const struct message_key *key);
  * Completed as ticket 0. 0 or -ENOMEM. */
 int store_submit_late(struct store *store, const struct message_key *key);
 
-/* How long the oldest request has waited, µs; 0: none waits, or the store has failed. */
-uint64_t store_oldest_wait(struct store *store);
-
 /* The size of the database on disk with its log, bytes. */
 uint64_t store_size(const struct store *store);
