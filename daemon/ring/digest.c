@@ -69,6 +69,25 @@ static void send_digest(struct ring *ring, const struct ring_id *target, uint64_
     link_send(ring, ring->predecessor, writer_end(&writer));
 }
 
+/* What this node does not keep, and the target wants, is asked of the predecessor. */
+static void pass_on(struct ring *ring, const struct supply *supply)
+{
+    if (ring->state.horizon > supply->floor && ring->predecessor &&
+        !ring_id_equal(&ring->predecessor->peer, &supply->target))
+        send_digest(ring, &supply->target, supply->floor, MIN(supply->ceiling, ring->state.horizon),
+                    supply->digest);
+}
+
+void digest_horizon_rose(struct ring *ring)
+{
+    if (ring->phase != RING_LIVE)
+        return;
+    for (const struct supply *supply = ring->supplies; supply; supply = supply->next) {
+        if (!supply_is_done(ring, supply))
+            pass_on(ring, supply);
+    }
+}
+
 void digest_tell(struct ring *ring)
 {
     take_bases(ring);
@@ -141,16 +160,17 @@ int digest_received(struct ring *ring, struct packet *packet)
     floor = read_u64(&reader);
     ceiling = read_u64(&reader);
     digest = read_u64(&reader);
-    if (reader.failed || !view_member(ring, &target) || supply_find(ring, &target))
+    if (reader.failed || !view_member(ring, &target) || ring_id_equal(&target, &ring->config.id))
         return -EBADMSG;
-    if (ring_id_equal(&target, &ring->config.id))
-        return 0;
-    supply = supply_new(ring, &target, floor, ceiling);
+    /* Told again, with a higher ceiling: from the beginning. */
+    supply_drop(ring, supply_find(ring, &target));
+    supply = supply_new(ring, &target);
     if (!supply)
         return -ENOMEM;
-    if (ring->state.horizon > floor && ring->predecessor &&
-        !ring_id_equal(&ring->predecessor->peer, &target))
-        send_digest(ring, &target, floor, MIN(ceiling, ring->state.horizon), digest);
+    supply->floor = floor;
+    supply->ceiling = ceiling;
+    supply->digest = digest;
+    pass_on(ring, supply);
     if (digest == ring->base_digest)
         supply->ready = true;
     else
@@ -197,18 +217,19 @@ static void have_add(struct have_writer *have, const struct ring_id *id, struct 
     have->list[have->count++] = (struct range){.origin = *id, .interval = one};
 }
 
-/* An origin of which there is nothing is named with an empty interval. */
+/* An origin of which there is nothing is named with an empty interval. What came since START is
+ * told too: it need not come again. */
 static void have_add_origin(struct have_writer *have, const struct ring_id *id)
 {
     static const struct ring_interval nothing;
     const struct origin *origin = origin_find(have->ring, id);
 
-    if (!origin || origin->base.count == 0) {
+    if (!origin || origin->held.count == 0) {
         have_add(have, id, nothing);
         return;
     }
-    for (size_t i = 0; i < origin->base.count; i++)
-        have_add(have, id, origin->base.list[i]);
+    for (size_t i = 0; i < origin->held.count; i++)
+        have_add(have, id, origin->held.list[i]);
 }
 
 /* Own origins above `after` and below `before` (or to the end): the supplier does not know them. */

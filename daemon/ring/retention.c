@@ -21,6 +21,7 @@ void retention_wanted(struct ring *ring, uint64_t horizon)
         return;
     ring->state.horizon = horizon;
     state_write(ring);
+    digest_horizon_rose(ring);
 }
 
 void retention_pruned(struct ring *ring, const struct ring_id *id,

@@ -273,6 +273,8 @@ void repair_done(struct ring *ring);
 
 /* What this node had at START, told to its predecessor, and what came before START. */
 void digest_tell(struct ring *ring);
+/* This node's horizon rose: what it will not keep for those it supplies, others must supply. */
+void digest_horizon_rose(struct ring *ring);
 void digest_early(struct ring *ring, struct packet *packet);
 void digest_drop_early(struct ring *ring);
 int digest_received(struct ring *ring, struct packet *packet);
@@ -282,8 +284,11 @@ int conflict_received(struct ring *ring, struct reader *reader, struct packet *p
 
 /* A new supply for what the target lacks; until its HAVE says otherwise, it had the same as this
  * node. NULL: the ring is broken. */
-struct supply *supply_new(struct ring *ring, const struct ring_id *target, uint64_t floor,
-                          uint64_t ceiling);
+struct supply *supply_new(struct ring *ring, const struct ring_id *target);
+/* NULL is allowed. */
+void supply_drop(struct ring *ring, struct supply *supply);
+/* Whether the target has got all that it wants from here. */
+bool supply_is_done(const struct ring *ring, const struct supply *supply);
 struct supply *supply_find(const struct ring *ring, const struct ring_id *target);
 /* The part for an origin, made with nothing had if it is new; NULL: the ring is broken. */
 struct supply_origin *supply_origin_get(struct ring *ring, struct supply *supply,

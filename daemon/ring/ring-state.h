@@ -240,6 +240,7 @@ struct supply {
     bool fetching;
     size_t unacknowledged;   /* bytes sent */
     uint64_t floor, ceiling; /* it wants floor <= hlc < ceiling from here */
+    uint64_t digest;         /* of all that it had */
     size_t count, allocated;
     struct supply_origin *origins; /* by id */
 };

@@ -64,14 +64,13 @@ struct supply_origin *supply_origin_get(struct ring *ring, struct supply *supply
     return &supply->origins[at];
 }
 
-struct supply *supply_new(struct ring *ring, const struct ring_id *target, uint64_t floor,
-                          uint64_t ceiling)
+struct supply *supply_new(struct ring *ring, const struct ring_id *target)
 {
     struct supply *supply = ring_allocate(ring, 1, sizeof(*supply)), **place = &ring->supplies;
 
     if (!supply)
         return NULL;
-    *supply = (struct supply){.target = *target, .floor = floor, .ceiling = ceiling};
+    supply->target = *target;
     while (*place && !is_near(ring, supply))
         place = &(*place)->next;
     supply->next = *place;
@@ -86,17 +85,25 @@ struct supply *supply_new(struct ring *ring, const struct ring_id *target, uint6
     return ring->broken ? NULL : supply;
 }
 
+void supply_drop(struct ring *ring, struct supply *supply)
+{
+    struct supply **place = &ring->supplies;
+
+    if (!supply)
+        return;
+    while (*place != supply)
+        place = &(*place)->next;
+    *place = supply->next;
+    for (size_t i = 0; i < supply->count; i++)
+        intervals_done(&supply->origins[i].had);
+    free(supply->origins);
+    free(supply);
+}
+
 void supplies_done(struct ring *ring)
 {
-    while (ring->supplies) {
-        struct supply *supply = ring->supplies;
-
-        ring->supplies = supply->next;
-        for (size_t i = 0; i < supply->count; i++)
-            intervals_done(&supply->origins[i].had);
-        free(supply->origins);
-        free(supply);
-    }
+    while (ring->supplies)
+        supply_drop(ring, ring->supplies);
 }
 
 void supply_repaired(struct ring *ring, const struct ring_id *origin)
@@ -126,6 +133,14 @@ static bool newest_missing(const struct ring *ring, const struct supply *supply,
         found = true;
     }
     return found;
+}
+
+bool supply_is_done(const struct ring *ring, const struct supply *supply)
+{
+    struct range unused;
+
+    return supply->ready && !supply->fetching && supply->unacknowledged == 0 &&
+           !newest_missing(ring, supply, &unused);
 }
 
 /* true: it keeps the link busy, and those further on wait. */
