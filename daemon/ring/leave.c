@@ -108,6 +108,7 @@ void leave_detach(struct ring *ring)
     commands_abandon(ring);
     if (!view_is_alone(ring) || ring->told_members)
         view_alone(ring);
+    view_forget_told(ring);
 }
 
 void leave_now(struct ring *ring)

@@ -121,6 +121,8 @@ struct candidate candidate_of(const struct ring_member *member);
 void view_describe_self(struct ring *ring, struct ring_member *ret);
 /* Tells who joined, left and failed since the view that went live before this one. */
 void view_tell_changes(struct ring *ring);
+/* The view before is told of no more: this node has left it. */
+void view_forget_told(struct ring *ring);
 
 /* ---- token.c: GATHER's and INSTALL's contents ---- */
 

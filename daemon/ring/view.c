@@ -118,6 +118,13 @@ static void tell_gone(struct ring *ring, const struct ring_member *member)
         event->address = member->addresses.list[0];
 }
 
+void view_forget_told(struct ring *ring)
+{
+    free(ring->told_members);
+    ring->told_members = NULL;
+    ring->told = (struct ring_view){0};
+}
+
 static bool is_in(const struct ring_member *member, const struct ring_member *members, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -166,6 +173,5 @@ void view_tell_changes(struct ring *ring)
     if (!ring->told_members || !ring_id_equal(&ring->told_members[told->leader].id, &leader->id))
         ring_emit_event_about(ring, RING_EVENT_LEADER, &leader->id);
     ring_emit_event_about(ring, RING_EVENT_VIEW, &leader->id)->number = ring->view.count;
-    free(ring->told_members);
-    ring->told_members = NULL;
+    view_forget_told(ring);
 }
