@@ -53,7 +53,9 @@ class Host:
         self.arguments = list(arguments)
         self.address = address
         self.configuration = "/dev/null"
+        self.environment = {}  # on top of ENVIRONMENT, for the daemon
         self.process = None
+        self.up = threading.Event()  # set while the daemon takes calls, as far as the test knows
         self.notify = None
         self.tails = []
 
@@ -72,13 +74,15 @@ class Host:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**ENVIRONMENT, "NOTIFY_SOCKET": str(path)}, preexec_fn=end_with_the_test)
+                env={**ENVIRONMENT, **self.environment, "NOTIFY_SOCKET": str(path)},
+                preexec_fn=end_with_the_test)
         return self
 
     def await_ready(self):
         with self.notify:
             while b"READY=1" not in self.notify.recv(4096).split(b"\n"):
                 pass
+        self.up.set()
         return self
 
     def start(self, *arguments, wrapper=()):
@@ -89,13 +93,28 @@ class Host:
 
     def kill(self):
         """kill -9, and the daemon is gone when this returns."""
+        self.up.clear()
         self.process.kill()
         self.process.wait(PATIENCE)
 
     def terminate(self):
         """SIGTERM; returns the exit status."""
+        self.up.clear()
         self.process.terminate()
         return self.process.wait(PATIENCE)
+
+    def pause(self):
+        """SIGSTOP, and the process has stopped when this returns."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def memory(self):
+        """The daemon's memory in bytes: what it holds alone, and its share of the rest."""
+        rollup = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return 1024 * int(re.search(r"^Pss: +([0-9]+) kB$", rollup, re.M)[1])
 
     def abandon(self):
         """Nothing of this host runs afterwards, whatever state the test left it in."""

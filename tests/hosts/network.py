@@ -63,8 +63,8 @@ class Network:
         _run("ip", "netns", "add", self.bridge)
         # Without spanning tree, delay and snooping a port forwards at once, multicast included.
         _run("ip", "-n", self.bridge, "-batch", "-", text=(
-            "link add lan type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n"
-            "link set lan up\n"))
+            "".join(f"link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n"
+                    f"link set {name} up\n" for name in ("lan", "lan1", "lan2"))))
 
     def _make_host(self, number, namespace):
         _run("ip", "netns", "add", namespace)
@@ -98,6 +98,46 @@ class Network:
 
     def heal(self, number):
         _run("ip", "-n", self.bridge, "link", "set", f"p{number}", "master", "lan")
+
+    def partition(self, *parts):
+        """The hosts of each part (numbers) reach each other and nobody else; the first part stays
+        where it is."""
+        assert len(parts) <= 3
+        _run("ip", "-n", self.bridge, "-batch", "-", text="".join(
+            f"link set p{number} master lan{place or ''}\n"
+            for place, part in enumerate(parts) for number in part))
+
+    def heal_all(self):
+        self.partition(self.hosts)
+
+    def port_down(self, number):
+        """The host's port of the bridge is switched off."""
+        _run("ip", "-n", self.bridge, "link", "set", f"p{number}", "down")
+
+    def port_up(self, number):
+        _run("ip", "-n", self.bridge, "link", "set", f"p{number}", "up")
+
+    def deafen(self, number, *senders):
+        """Drops all that comes to the host from these ones (from everybody, without any), while
+        what it sends goes out."""
+        who = ", ".join(map(self.address, senders))
+        rules = f"ip saddr {{ {who} }} drop\nmeta nfproto ipv6 drop" if senders else "drop"
+        self.run(number, "nft", "-f", "-", text=(
+            "table inet deaf {\n"
+            " chain in { type filter hook input priority 0; iifname != eth0 accept;\n"
+            f"{rules}\n"
+            " }\n"
+            "}\n"))
+
+    def undeafen(self, number):
+        self.run(number, "nft", "delete", "table", "inet", "deaf")
+
+    def change_address(self, number, address):
+        """The host loses its address and has another one of the same network."""
+        _run("ip", "-n", self.hosts[number], "-batch", "-", text=(
+            "addr flush dev eth0 scope global\n"
+            f"addr add {address}/24 brd + dev eth0\n"
+            "route replace default dev eth0\n"))
 
     def block_multicast(self, number):
         """Drops every multicast packet that the host would send or get on its network."""

@@ -1,17 +1,18 @@
-"""What several tests ask of a ring: that it forms, that it is one, that it chats meanwhile."""
+"""What several tests ask of a ring: that it forms, that it is one, that all have its history."""
 
-import threading
-
-from client import PATIENCE, CallFailed
+from client import PATIENCE
 
 
 def await_ring(hosts):
-    """Waits until each of the hosts has a ring of all of them and of nobody else, and asserts that
-    it is the same."""
-    for host in hosts:
-        host.wait("--members", str(len(hosts)))
-        await_members(host, {other.name for other in hosts})
-    views = [host.members() for host in hosts]
+    """Waits until each of the hosts has a ring of all of them and of nobody else, and until it is
+    the same; returns it."""
+    names = {host.name for host in hosts}
+    epoch = 0
+    while True:
+        views = [await_members(host, names, epoch) for host in hosts]
+        epoch = max(view["epoch"] for view in views)
+        if all(view["epoch"] == epoch for view in views):
+            break
     assert len({view_of(view) for view in views}) == 1, views
     leaders = [member for member in views[0]["members"] if member["leader"]]
     assert len(leaders) == 1
@@ -20,9 +21,9 @@ def await_ring(hosts):
     return views[0]
 
 
-def await_members(host, names):
-    """Waits until the host's ring has exactly these members. `wait --members` is content with more,
-    so the ring's events are what says that it is time to look again."""
+def await_members(host, names, epoch=0):
+    """Waits until the host's ring is live, has exactly these members, and is of that epoch or a
+    later one; returns it. The ring's events say that it is time to look again."""
     present = None
     with host.client() as events, host.client() as client:
         events.request("Tail", more=True, follow=True, events=True, lines=0)
@@ -32,9 +33,11 @@ def await_members(host, names):
             except TimeoutError:
                 raise AssertionError(
                     f"{host.name} has a ring of {present}, not of {names}") from None
-            present = {member["name"] for member in client.call("Members")["members"]}
-            if present == names:
-                return
+            view = client.call("Members")
+            present = {member["name"] for member in view["members"]}
+            if present == names and view["epoch"] >= epoch:
+                client.call("Wait", timeout_usec=PATIENCE * 1000000)
+                return view
 
 
 def view_of(members):
@@ -70,65 +73,21 @@ def await_everything(hosts, text="everything before this is delivered"):
         tail.wait_for_text(text)
 
 
-def await_same_history(hosts, reference):
-    """Waits until each host has the history of `reference`, byte for byte. What a repair brings is
-    late news in a tail, so every line of the tail is a reason to look again."""
-    wanted = reference.history()
-    for host in hosts:
-        tail = host.tail("-n", "1", "--events")
-        seen = 0
-        while True:
-            history = host.history()
-            if history == wanted:
-                break
-            seen = tail.wait_until(
-                f"what is missing ({len(wanted)} bytes wanted, {len(history)} there)",
-                lambda lines, seen=seen: len(lines) > seen and len(lines))
-    return wanted
-
-
-class Flow:
-    """Chat that goes on until it is stopped: each host has a sender that sends its next message
-    when the last is acknowledged. `acknowledged` are all texts for which a send returned
-    success."""
-
-    def __init__(self, hosts):
-        self.acknowledged = []
-        self.counts = {host.name: 0 for host in hosts}
-        self.errors = []
-        self.changed = threading.Condition()
-        self.stopping = False
-        self.threads = {host.name: threading.Thread(target=self._send, args=(host,), daemon=True)
-                        for host in hosts}
-        for thread in self.threads.values():
-            thread.start()
-
-    def _send(self, host):
-        try:
-            with host.client() as client:
-                while not self.stopping:
-                    text = f"{host.name} {self.counts[host.name]}"
-                    client.call("Send", text=text)
-                    with self.changed:
-                        self.acknowledged.append(text)
-                        self.counts[host.name] += 1
-                        self.changed.notify_all()
-        except (OSError, CallFailed) as error:
-            with self.changed:
-                self.errors.append((host.name, error))
-                self.changed.notify_all()
-
-    def await_more(self, hosts, count):
-        """Waits until each of the hosts has had `count` more messages acknowledged."""
-        with self.changed:
-            goals = {host.name: self.counts[host.name] + count for host in hosts}
-            done = self.changed.wait_for(
-                lambda: all(self.counts[name] >= goal for name, goal in goals.items()), PATIENCE)
-            assert done, f"chat does not go on: wanted {goals}, is {self.counts}, {self.errors}"
-
-    def stop(self):
-        self.stopping = True
-        for thread in self.threads.values():
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), "a send does not return"
-        return self.acknowledged
+def await_same_history(hosts, *others):
+    """Waits until all the hosts have the same history, byte for byte; returns it. What a repair
+    brings is late news in a tail, so every line of one is a reason to look again."""
+    hosts = [*hosts, *others]
+    tails = [host.tail("-n", "1", "--events") for host in hosts]
+    while True:
+        seen = [len(tail.lines) for tail in tails]
+        histories = [host.history() for host in hosts]
+        if len(set(histories)) == 1:
+            return histories[0]
+        lines = [set(history.splitlines()) for history in histories]
+        whole = set().union(*lines)
+        behind = [place for place, part in enumerate(lines) if part != whole]
+        assert behind, "the same messages are in different orders"
+        place = behind[0]
+        tails[place].wait_until(
+            f"the {len(whole) - len(lines[place])} messages that it lacks",
+            lambda lines, seen=seen[place]: len(lines) > seen)

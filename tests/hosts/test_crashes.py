@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from ring import Flow, await_everything, await_ring, await_same_history, leader_of, start_together
+from flow import Flow
+from ring import await_everything, await_ring, await_same_history, leader_of, start_together
 
 
 def plain_member(hosts):

@@ -4,7 +4,8 @@ import re
 import threading
 
 import pytest
-from ring import Flow, await_everything, await_ring, leader_of, start_together
+from flow import Flow
+from ring import await_everything, await_ring, leader_of, start_together
 
 
 @pytest.fixture(scope="module")

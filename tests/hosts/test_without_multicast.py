@@ -1,7 +1,8 @@
 """Where multicast is blocked, hosts find each other through the peers they are told of."""
 
 import pytest
-from ring import Flow, await_everything, await_ring, await_same_history, leader_of, start_together
+from flow import Flow
+from ring import await_everything, await_ring, await_same_history, leader_of, start_together
 
 
 def blocked_hosts(lab, size):
