@@ -36,7 +36,9 @@ class Lab:
     def make_hosts(self, size, arguments=()):
         """Hosts host1, host2, … on one network."""
         net = self.make_network(size)
-        made = [Host(self.directory, f"host{number}", net.inside(number), arguments,
+        directory = os.path.join(self.directory, f"network{len(self.networks)}")
+        os.mkdir(directory, 0o755)
+        made = [Host(directory, f"host{number}", net.inside(number), arguments,
                      net.address(number)) for number in net.hosts]
         self.hosts.extend(made)
         return made

@@ -133,13 +133,13 @@ class Host:
 
     # ---- ringchatctl ----
 
-    def control(self, *arguments, text=None, user=None, check=True):
+    def control(self, *arguments, text=None, user=None, check=True, timeout=2 * PATIENCE):
         """Runs ringchatctl and returns the finished process, stdout and stderr as bytes."""
         command = [str(CONTROL), "--socket", self.socket, *arguments]
         if user is not None:
             group = str(os.stat(self.socket).st_gid)
             command = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *command]
-        done = subprocess.run(command, input=text, capture_output=True, timeout=2 * PATIENCE,
+        done = subprocess.run(command, input=text, capture_output=True, timeout=timeout,
                               env=ENVIRONMENT, preexec_fn=end_with_the_test, check=False)
         if check and done.returncode != 0:
             raise AssertionError(f"{shlex.join(command)}\nended with {done.returncode}: "
