@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/bounds.h"
+#include "common/util.h"
 
 /* What is read at once. */
 #define READ_BYTES (64 * 1024)
@@ -50,6 +51,14 @@ int client_connect(const char *path, struct client **ret)
         return -errno;
     *ret = steal_pointer(client);
     return 0;
+}
+
+void client_set_timeout(const struct client *client, uint64_t usec)
+{
+    struct timeval timeout = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
+                              .tv_usec = (suseconds_t)(usec % USEC_PER_SEC)};
+
+    setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 }
 
 static int write_all(int fd, const char *data, size_t size)

@@ -4,6 +4,7 @@
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/varlink.h"
@@ -14,6 +15,9 @@ struct client;
  * the caller may not. */
 int client_connect(const char *path, struct client **ret);
 void client_free(struct client *client); /* NULL is allowed */
+
+/* From now on a reply that does not come within `usec` is -EAGAIN. */
+void client_set_timeout(const struct client *client, uint64_t usec);
 
 /* Sends a call; the parameters are taken over and may be NULL. Several may be under way: their
  * replies come in their order. 0 or a negative errno. */

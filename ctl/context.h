@@ -23,6 +23,7 @@ struct context {
     bool terminal; /* stdout is one */
     bool colour;   /* on stdout */
     bool colour_stderr;
+    bool ascii; /* the terminal may not know other characters */
 };
 
 /* Connects to the daemon. 0, or EXIT_UNREACHABLE or EXIT_FAILED after a message. */

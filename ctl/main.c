@@ -1,106 +1,15 @@
 /* ringchatctl: the command line. */
 
 #include <getopt.h>
+#include <langinfo.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "complete.h"
 #include "context.h"
+#include "globals.h"
 #include "verbs.h"
-
-enum option_value {
-    OPTION_SOCKET = 256,
-    OPTION_INSTANCE,
-    OPTION_JSON,
-    OPTION_NO_LEGEND,
-    OPTION_NO_PAGER,
-    OPTION_COLOR,
-    OPTION_HELP,
-    OPTION_VERSION,
-    OPTION_VERBS,
-};
-
-static const struct option options[] = {
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"instance", required_argument, NULL, OPTION_INSTANCE},
-    {"json", optional_argument, NULL, OPTION_JSON},
-    {"no-legend", no_argument, NULL, OPTION_NO_LEGEND},
-    {"no-pager", no_argument, NULL, OPTION_NO_PAGER},
-    {"color", required_argument, NULL, OPTION_COLOR},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"verbs", no_argument, NULL, OPTION_VERBS}, /* for completion and tests */
-    {NULL, 0, NULL, 0},
-};
-
-static int parse_json(const char *mode, enum json_mode *ret)
-{
-    if (!mode || strcmp(mode, "short") == 0)
-        *ret = JSON_SHORT;
-    else if (strcmp(mode, "pretty") == 0)
-        *ret = JSON_PRETTY;
-    else
-        return complain(EXIT_USAGE, "--json takes short or pretty, not \"%s\"", mode);
-    return -1;
-}
-
-static int parse_colour(const char *when, struct context *context)
-{
-    bool may = !getenv("NO_COLOR") && getenv("TERM") && strcmp(getenv("TERM"), "dumb") != 0;
-
-    context->colour = may && context->terminal;
-    context->colour_stderr = may && isatty(STDERR_FILENO);
-    if (strcmp(when, "auto") == 0)
-        return -1;
-    if (strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
-        return complain(EXIT_USAGE, "--color takes auto, always or never, not \"%s\"", when);
-    context->colour = context->colour_stderr = strcmp(when, "always") == 0;
-    return -1;
-}
-
-/* -1: go on; else the exit code. */
-static int take_option(int option, struct context *context)
-{
-    switch (option) {
-    case OPTION_SOCKET:
-        context->socket_path = optarg;
-        return -1;
-    case OPTION_INSTANCE:
-        context->instance = optarg;
-        return -1;
-    case OPTION_JSON:
-        return parse_json(optarg, &context->json);
-    case 'j':
-        context->json = JSON_SHORT;
-        return -1;
-    case OPTION_NO_LEGEND:
-        context->no_legend = true;
-        return -1;
-    case OPTION_NO_PAGER:
-        context->no_pager = true;
-        return -1;
-    case OPTION_COLOR:
-        return parse_colour(optarg, context);
-    case 'q':
-        context->quiet = true;
-        return -1;
-    case OPTION_HELP:
-        verbs_print_help();
-        return EXIT_DONE;
-    case OPTION_VERSION:
-        puts("ringchatctl " VERSION);
-        return EXIT_DONE;
-    case OPTION_VERBS:
-        verbs_print_names();
-        return EXIT_DONE;
-    }
-    fputs("see ringchatctl --help\n", stderr);
-    return EXIT_USAGE;
-}
 
 static int unknown_verb(const char *name)
 {
@@ -116,12 +25,16 @@ static int run_verb(struct context *context, int argc, char **argv)
 {
     char *status[] = {(char *)"status", NULL};
     const struct verb *verb;
+    int result;
 
     if (argc == 0)
         return verb_status(context, 1, status);
     verb = verb_find(argv[0]);
     if (!verb)
         return unknown_verb(argv[0]);
+    result = globals_take_trailing(context, verb, &argc, argv);
+    if (result != GO_ON)
+        return result;
     /* getopt begins anew with the verb's options. */
     optind = 0;
     opterr = 0;
@@ -136,17 +49,31 @@ static int finish(int result)
     return result;
 }
 
+/* Messages are UTF-8 whatever the locale is. */
+static void set_locale(struct context *context)
+{
+    setlocale(LC_ALL, "");
+    context->ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    if (context->ascii)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int main(int argc, char **argv)
 {
-    struct context context = {.terminal = isatty(STDOUT_FILENO)};
-    int option, result;
+    struct context context = {0};
+    int used, result;
 
-    setlocale(LC_ALL, "");
-    parse_colour("auto", &context);
-    while ((option = getopt_long(argc, argv, "+jq", options, NULL)) >= 0) {
-        result = take_option(option, &context);
-        if (result >= 0)
-            return finish(result);
-    }
-    return finish(run_verb(&context, argc - optind, argv + optind));
+    set_locale(&context);
+    globals_init(&context);
+    /* What completion and tests ask for. */
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+        return finish(complete(&context, argc - 2, argv + 2));
+    if (argc > 1 && strcmp(argv[1], "--verbs") == 0)
+        return finish(verbs_print_names());
+    if (argc > 1 && strcmp(argv[1], "--synopses") == 0)
+        return finish(verbs_print_synopses());
+    result = globals_take_leading(&context, argc, argv, &used);
+    if (result == GO_ON)
+        result = run_verb(&context, argc - used, argv + used);
+    return finish(result);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "globals.h"
 
 /* A typed verb this many edits away from one is taken for a slip. */
 #define SLIPS_MAX 2
@@ -14,21 +15,27 @@
 #define NAME_MAX_LENGTH 32
 
 static const struct verb verbs[] = {
-    {"send", "[-r ROOM] [-t SEC] [--id UUID] [--notice] [--each-line] [TEXT...|-]",
+    {"send", "[-r|--room ROOM] [-t|--timeout SEC] [--id UUID] [--notice] [--each-line] [TEXT...|-]",
      "send a message; returns when it is on every member's disk", verb_send},
-    {"tail", "[-n N] [-f] [--after CURSOR] [-r ROOM] [--events]",
+    {"tail", "[-n|--lines N] [-f|--follow] [--after CURSOR] [-r|--room ROOM] [--events]",
      "show the last messages, and with -f what comes", verb_tail},
-    {"history", "[-n N] [-r ROOM]", "show the stored history in its agreed order", verb_history},
+    {"history", "[-n|--lines N] [-r|--room ROOM]", "show the stored history in its agreed order",
+     verb_history},
     {"members", "[--refresh]", "show who is in the ring, in ring order", verb_members},
     {"status", "", "show how this daemon is (also without a verb)", verb_status},
-    {"wait", "[--members N] [--leader NAME] [--timeout SEC]", "wait until the ring is so",
+    {"wait", "[--members N] [--leader NODE] [--timeout SEC]", "wait until the ring is so",
      verb_wait},
     {"elect", "[NODE]", "make NODE, or this host, the leader", verb_elect},
     {"leave", "", "leave the ring in good order; the daemon stays up", verb_leave},
     {"join", "", "come back after leave", verb_join},
     {"log", "[debug|heartbeat|normal|TOPIC...]", "show or set what goes to the journal", verb_log},
-    {"help", "", "show this", verb_help},
+    {"help", "[VERB]", "show all verbs, or how one is used", verb_help},
 };
+
+const struct verb *verb_at(size_t number)
+{
+    return number < ELEMENTS(verbs) ? &verbs[number] : NULL;
+}
 
 const struct verb *verb_find(const char *name)
 {
@@ -84,22 +91,30 @@ void verbs_print_help(void)
     for (size_t i = 0; i < ELEMENTS(verbs); i++)
         printf("  %s%s%s\n      %s\n", verbs[i].name, *verbs[i].arguments ? " " : "",
                verbs[i].arguments, verbs[i].help);
-    puts("\nOptions:\n"
-         "  --socket PATH             the daemon's control socket\n"
-         "  --instance NAME           the ring NAME of this host\n"
-         "  --json[=short|pretty], -j JSON instead of text\n"
-         "  --no-legend               no headings, no date lines\n"
-         "  --no-pager                print long output as it is\n"
-         "  --color=auto|always|never\n"
-         "  -q, --quiet               say nothing where nothing went wrong\n"
-         "  --help, --version\n\n"
-         "See ringchatctl(1).");
+    puts("\nOptions, before or behind the verb:");
+    globals_print_help();
+    puts("\nSee ringchatctl(1).");
 }
 
-void verbs_print_names(void)
+void verb_print_help(const struct verb *verb)
+{
+    printf("ringchatctl [OPTIONS] %s%s%s\n\n  %s\n\nSee ringchatctl(1), and ringchatctl help for "
+           "the options.\n",
+           verb->name, *verb->arguments ? " " : "", verb->arguments, verb->help);
+}
+
+int verbs_print_names(void)
 {
     for (size_t i = 0; i < ELEMENTS(verbs); i++)
         puts(verbs[i].name);
+    return EXIT_DONE;
+}
+
+int verbs_print_synopses(void)
+{
+    for (size_t i = 0; i < ELEMENTS(verbs); i++)
+        printf("%s\t%s\n", verbs[i].name, verbs[i].arguments);
+    return EXIT_DONE;
 }
 
 int verb_usage(const char *name, const char *format, ...)
@@ -110,15 +125,23 @@ int verb_usage(const char *name, const char *format, ...)
     va_start(arguments, format);
     fprintf(stderr, "ringchatctl %s: ", name);
     vfprintf(stderr, format, arguments);
-    fprintf(stderr, "; usage: ringchatctl %s %s\n", verb->name, verb->arguments);
+    fprintf(stderr, "; usage: ringchatctl %s%s%s\n", verb->name, *verb->arguments ? " " : "",
+            verb->arguments);
     va_end(arguments);
     return EXIT_USAGE;
 }
 
 int verb_help(struct context *context, int argc, char **argv)
 {
-    (void)context, (void)argc, (void)argv;
-    verbs_print_help();
+    const struct verb *verb = argc > 1 ? verb_find(argv[1]) : NULL;
+
+    (void)context;
+    if (argc > 2 || (argc == 2 && !verb))
+        return verb_usage("help", "unexpected: \"%s\"", argv[argc - 1]);
+    if (verb)
+        verb_print_help(verb);
+    else
+        verbs_print_help();
     return EXIT_DONE;
 }
 

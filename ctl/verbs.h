@@ -1,13 +1,13 @@
 #pragma once
 
-/* The verbs: one table drives dispatch, help, suggestions, and the tests that compare it with the
- * manual. */
+/* The verbs: one table drives dispatch, help, suggestions, completion, and the tests that compare
+ * it with the manual and with what each verb does. */
 
 #include "context.h"
 
 struct verb {
     const char *name;
-    const char *arguments; /* as help shows them */
+    const char *arguments; /* as help shows them, and as synopsis.h reads them */
     const char *help;      /* one line */
     /* `argv[0]` is the verb. Returns the exit code. */
     int (*run)(struct context *context, int argc, char **argv);
@@ -22,8 +22,16 @@ const struct verb *verb_nearest(const char *typed);
 /* Every verb with its arguments and its line of help. */
 void verbs_print_help(void);
 
-/* The names alone, one a line. */
-void verbs_print_names(void);
+/* How one verb is used. */
+void verb_print_help(const struct verb *verb);
+
+/* For completion and tests: the names alone, one a line; the names, a tab, and what each takes.
+ * Both return EXIT_DONE. */
+int verbs_print_names(void);
+int verbs_print_synopses(void);
+
+/* The verb of that number in the table, or NULL: there are no more. */
+const struct verb *verb_at(size_t number);
 
 /* Tells of a wrong option or argument and how the verb is used; returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int verb_usage(const char *name, const char *format, ...);

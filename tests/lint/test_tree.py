@@ -53,8 +53,8 @@ def built(name):
 
 
 def scripts():
-    """Shell scripts, known by their first line."""
-    return [name for name in FILES if "." not in os.path.basename(name)
+    """Shell scripts, known by their first line, and what bash reads of completion."""
+    return [name for name in FILES if name.endswith(".bash") or "." not in os.path.basename(name)
             and re.match(rb"#!.*\b(ba)?sh\b", (ROOT / name).open("rb").readline())]
 
 

@@ -1,0 +1,60 @@
+"""One real daemon without a network: a ring of one."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+
+from fake import CONTROL, PATIENCE, control
+
+DAEMON = CONTROL.parents[1] / "daemon" / "ringchatd"
+
+
+class LiveDaemon:
+    def __init__(self, name="alpha"):
+        self.name = name
+        self.directory = tempfile.TemporaryDirectory(prefix="ringlive-")
+        self.path = os.path.join(self.directory.name, "control")
+        self.state = os.path.join(self.directory.name, "state")
+        os.mkdir(self.state, 0o700)
+        self.process = None
+
+    def start(self):
+        """Returns when the daemon is ready."""
+        ready = os.path.join(self.directory.name, "ready")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.settimeout(PATIENCE)
+            notify.bind(ready)
+            with open(os.path.join(self.directory.name, "log"), "ab") as log:
+                self.process = subprocess.Popen(
+                    [str(DAEMON), "--config", "/dev/null", "--state", self.state, "--socket",
+                     self.path, "--name", self.name], stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, env={**os.environ, "NOTIFY_SOCKET": ready})
+            while b"READY=1" not in notify.recv(4096).split(b"\n"):
+                pass
+        os.unlink(ready)
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+
+    def control(self, *arguments, **options):
+        return control(*arguments, socket_path=self.path, **options)
+
+    def json(self, *arguments):
+        return json.loads(self.control("--json", *arguments).stdout)
+
+    def send(self, *arguments):
+        done = self.control("send", *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+        self.directory.cleanup()
