@@ -96,6 +96,11 @@ static void print_event_text(struct json_object *event)
     _cleanup_free_ char *node = visible(field_text(event, "node"));
     const char *name = field_text(event, "event");
 
+    if (strcmp(name, "repaired") == 0) {
+        printf("history repair has brought %lld older messages",
+               (long long)field_number(event, "messages"));
+        return;
+    }
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
         const char *place = strstr(texts[i].text, "%s");
 

@@ -17,6 +17,9 @@
 /* How soon a daemon that went away is looked for again. */
 #define RECONNECT_MSEC 200
 
+/* Late messages in a row that a terminal is shown: of more, history repair tells the number. */
+#define LATE_LINES_MAX 10
+
 enum option_value { OPTION_AFTER = 256, OPTION_EVENTS };
 
 struct tail_options {
@@ -29,7 +32,8 @@ struct follower {
     const struct context *context;
     struct tail_options options;
     struct message_printer printer;
-    char *cursor; /* of what was shown last; NULL: nothing yet */
+    char *cursor;    /* of what was shown last; NULL: nothing yet */
+    size_t late_run; /* late messages in a row */
 };
 
 /* ---- Tail ---- */
@@ -85,6 +89,12 @@ static int parse_tail_options(int argc, char **argv, struct tail_options *ret)
     return parse_options(argc, argv, "n:fr:", long_options, ret);
 }
 
+/* For people who watch: a large repair is one line for them. */
+static bool is_watched(const struct follower *follower)
+{
+    return follower->options.follow && follower->context->terminal && !follower->context->json;
+}
+
 static struct json_object *tail_parameters(const struct follower *follower)
 {
     const struct tail_options *options = &follower->options;
@@ -99,7 +109,7 @@ static struct json_object *tail_parameters(const struct follower *follower)
         json_object_object_add(object, "follow", json_object_new_boolean(true));
     if (options->room)
         json_object_object_add(object, "room", json_object_new_string(options->room));
-    if (options->events)
+    if (options->events || is_watched(follower))
         json_object_object_add(object, "events", json_object_new_boolean(true));
     return object;
 }
@@ -113,6 +123,27 @@ static void print_json_message(const struct context *context, struct json_object
     print_json(context, message);
 }
 
+/* Whether the message belongs to a flood of late ones. */
+static bool is_hidden(struct follower *follower, bool late)
+{
+    if (!late || !is_watched(follower))
+        follower->late_run = 0;
+    else
+        follower->late_run++;
+    return follower->late_run > LATE_LINES_MAX;
+}
+
+/* Where events were not asked for, of a flood alone is told. */
+static bool wants_event(struct follower *follower, struct json_object *event)
+{
+    bool flood =
+        follower->late_run > LATE_LINES_MAX && strcmp(field_text(event, "event"), "repaired") == 0;
+
+    if (flood)
+        follower->late_run = 0;
+    return flood || follower->options.events;
+}
+
 static void show(struct follower *follower, struct json_object *reply)
 {
     const struct context *context = follower->context;
@@ -123,13 +154,15 @@ static void show(struct follower *follower, struct json_object *reply)
         free(follower->cursor);
         follower->cursor = strdup(cursor);
     }
+    if (message && is_hidden(follower, field_flag(reply, "late")))
+        return;
     if (message && context->json)
         print_json_message(context, reply, message);
     else if (message)
         print_message(context, &follower->printer, message, field_flag(reply, "late"));
     else if (event && context->json)
         print_json(context, event);
-    else if (event)
+    else if (event && wants_event(follower, event))
         print_event(context, &follower->printer, event);
 }
 

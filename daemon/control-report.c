@@ -262,9 +262,10 @@ struct json_object *report_status(struct control *control)
 static const char *event_name(enum ring_event_type type)
 {
     static const char *const names[RING_EVENT_TYPES] = {
-        [RING_EVENT_JOINED] = "joined", [RING_EVENT_LEFT] = "left",
-        [RING_EVENT_FAILED] = "failed", [RING_EVENT_LEADER] = "leader",
-        [RING_EVENT_MERGED] = "merged", [RING_EVENT_SELF_LEFT] = "self_left",
+        [RING_EVENT_JOINED] = "joined",   [RING_EVENT_LEFT] = "left",
+        [RING_EVENT_FAILED] = "failed",   [RING_EVENT_LEADER] = "leader",
+        [RING_EVENT_MERGED] = "merged",   [RING_EVENT_SELF_LEFT] = "self_left",
+        [RING_EVENT_REPAIR] = "repaired",
     };
 
     return names[type];
@@ -279,6 +280,10 @@ struct json_object *report_event(struct control *control, const struct ring_even
 
     if (!name)
         return NULL;
+    if (event->type == RING_EVENT_REPAIR)
+        return OBJECT({"event", json_object_new_string(name)},
+                      {"time", number_value(engine_wall())}, {"epoch", number_value(event->epoch)},
+                      {"messages", number_value(event->number)});
     if (event->address.family)
         address_format(&event->address, address);
     return OBJECT({"event", json_object_new_string(name)}, {"time", number_value(engine_wall())},

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import socket
 import subprocess
 import tempfile
@@ -82,6 +83,23 @@ class Daemon:
                 if self.always_continues or number + 1 < len(answers):
                     reply["continues"] = True
             connection.sendall(json.dumps(reply).encode() + b"\0")
+
+
+def on_a_terminal(*arguments, socket_path):
+    """What ringchatctl writes to a terminal until it ends, as one text."""
+    master, slave = pty.openpty()
+    with subprocess.Popen([str(CONTROL), "--socket", socket_path, *arguments], stdin=slave,
+                          stdout=slave, stderr=slave, close_fds=True, start_new_session=True,
+                          env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                               "TERM": "dumb"}) as process:
+        os.close(slave)
+        written = b""
+        with contextlib.suppress(OSError):  # as a terminal's end is told
+            while data := os.read(master, 65536):
+                written += data
+        os.close(master)
+        process.wait(PATIENCE)
+    return written.decode()
 
 
 def control(*arguments, socket_path=None, text=b"", environment=()):

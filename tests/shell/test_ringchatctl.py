@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake import MEMBERS, MESSAGE, STATUS, Daemon, control
+from fake import MEMBERS, MESSAGE, STATUS, Daemon, control, on_a_terminal
 
 SENT = {"id": MESSAGE["id"], "members": 5, "elapsed_usec": 1800}
 CURSOR = "s=ab;h=1;o=cd;q=2;l=0"
@@ -165,6 +165,21 @@ def test_history_is_the_same_bytes_as_the_messages():
     done, _ = run({"History": [{"messages": [MESSAGE, MESSAGE]}, {"messages": []}]}, "--json",
                   "history", "-n", "2")
     assert done.stdout.decode().splitlines() == [json.dumps(MESSAGE, separators=(",", ":"))] * 2
+
+
+REPAIRED = {"event": {"event": "repaired", "time": 1795465868402494, "epoch": 2, "messages": 30}}
+
+
+def test_a_large_repair_is_one_line_for_who_watches_and_whole_for_a_script():
+    late = [{"message": {**MESSAGE, "text": f"old {number}"}, "late": True, "cursor": CURSOR}
+            for number in range(30)]
+    new = {"message": {**MESSAGE, "text": "new"}, "late": False, "cursor": CURSOR}
+    with Daemon({"Tail": [*late, {**REPAIRED}, new]}) as daemon:
+        shown = on_a_terminal("tail", "-f", socket_path=daemon.path)
+        whole = control("tail", "-f", socket_path=daemon.path)
+    assert "old 9" in shown and "old 10" not in shown
+    assert "history repair has brought 30 older messages" in shown and "new" in shown
+    assert all(f"old {number}" in whole.stdout.decode() for number in range(30))
 
 
 @pytest.mark.parametrize("hostile, shown", [
