@@ -112,7 +112,7 @@ int daemon_configure(const struct daemon_options *options, struct config *config
 static void log_warnings(struct daemon *daemon, const struct config *config)
 {
     for (size_t i = 0; i < MIN(config->warnings_count, CONFIG_WARNINGS_MAX); i++)
-        journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING, "%s", config->warnings[i]);
+        journal_log(daemon->journal, LINE_SETTING_IGNORED, "%s", config->warnings[i]);
 }
 
 static void on_nudged(void *userdata)
@@ -133,7 +133,7 @@ static void on_stop_timer(evutil_socket_t fd, short what, void *userdata)
     struct daemon *daemon = userdata;
 
     (void)fd, (void)what;
-    journal_log(daemon->journal, TOPIC_RING, LOG_WARNING,
+    journal_log(daemon->journal, LINE_STOP_LATE,
                 "the ring did not answer in time; this host will be shown as failed");
     stop_now(daemon);
 }
@@ -166,7 +166,7 @@ static void on_failed(void *userdata, const char *error)
 {
     struct daemon *daemon = userdata;
 
-    journal_log(daemon->journal, TOPIC_STORE, LOG_CRIT, "ringchatd cannot go on: %s", error);
+    journal_log(daemon->journal, LINE_CANNOT_GO_ON, "ringchatd cannot go on: %s", error);
     daemon->exit_status = EXIT_FAILURE;
     stop_now(daemon);
 }
@@ -189,11 +189,11 @@ static void on_reload_signal(evutil_socket_t fd, short what, void *userdata)
         control_set_message_bytes_max(daemon->control, config.message_bytes_max);
         daemon->config->greeting = config.greeting;
         if (journal_set_topics(daemon->journal, config.topics) < 0)
-            journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING,
+            journal_log(daemon->journal, LINE_SETTING_IGNORED,
                         "Topics=%s: no such topic or mode, ignored", config.topics);
-        journal_log(daemon->journal, TOPIC_CONTROL, LOG_INFO, "configuration reloaded");
+        journal_log(daemon->journal, LINE_RELOADED, "configuration reloaded");
     } else {
-        journal_log(daemon->journal, TOPIC_CONTROL, LOG_ERR, "not reloaded: %s",
+        journal_log(daemon->journal, LINE_NOT_RELOADED, "not reloaded: %s",
                     error ? error : strerror(-result));
     }
     config_done(&config);
@@ -332,7 +332,7 @@ static int start(struct daemon *daemon, char **ret_error)
     watch_signals(daemon);
     log_warnings(daemon, daemon->config);
     if (journal_set_topics(daemon->journal, daemon->config->topics) < 0)
-        journal_log(daemon->journal, TOPIC_CONTROL, LOG_WARNING,
+        journal_log(daemon->journal, LINE_SETTING_IGNORED,
                     "Topics=%s: no such topic or mode, ignored", daemon->config->topics);
     result = paths_state(daemon->options->state_directory, &state, ret_error);
     if (result == 0)
@@ -347,7 +347,7 @@ static int start(struct daemon *daemon, char **ret_error)
     daemon->watcher = (struct engine_watcher){.changed = on_changed, .userdata = daemon};
     engine_add_watcher(daemon->engine, &daemon->watcher);
     if (engine_port(daemon->engine))
-        journal_log(daemon->journal, TOPIC_RING, LOG_INFO, "listening on port %u",
+        journal_log(daemon->journal, LINE_LISTENING, "listening on port %u",
                     engine_port(daemon->engine));
     return 0;
 }
@@ -381,13 +381,12 @@ int daemon_run(const struct daemon_options *options, struct config *config)
     check(daemon.journal != NULL);
     result = start(&daemon, &error);
     if (result < 0) {
-        journal_log(daemon.journal, TOPIC_CONTROL, LOG_ERR, "%s",
-                    error ? error : strerror(-result));
+        journal_log(daemon.journal, LINE_CANNOT_START, "%s", error ? error : strerror(-result));
         supervisor_failed(error ? error : "cannot start", -result);
         stop(&daemon);
         return EXIT_FAILURE;
     }
-    daemon.supervisor = supervisor_new(daemon.base, daemon.engine, daemon.keys);
+    daemon.supervisor = supervisor_new(daemon.base, daemon.engine, daemon.keys, daemon.journal);
     check(daemon.supervisor != NULL);
     supervisor_ready();
     event_base_dispatch(daemon.base);

@@ -96,8 +96,8 @@ void engine_on_frame(void *userdata, ring_link link, struct packet *packet)
     if (journal_wants(engine->journal, TOPIC_RING, LOG_DEBUG)) {
         links_remote(engine->links, link, &remote);
         address_format(&remote, text);
-        journal_log(engine->journal, TOPIC_RING, LOG_DEBUG, "frame %s from %s, %zu bytes",
-                    ring_frame_name(packet->data, packet->size), text, packet->size);
+        journal_debug(engine->journal, TOPIC_RING, "frame %s from %s, %zu bytes",
+                      ring_frame_name(packet->data, packet->size), text, packet->size);
     }
     item->input.frame.link = link;
     item->packet = packet;
@@ -116,8 +116,8 @@ void engine_on_datagram(void *userdata, const struct ring_address *from, const u
         return;
     if (journal_wants(engine->journal, TOPIC_DISCOVERY, LOG_DEBUG)) {
         address_format(from, text);
-        journal_log(engine->journal, TOPIC_DISCOVERY, LOG_DEBUG, "datagram %s from %s, %zu bytes",
-                    ring_frame_name(data, size), text, size);
+        journal_debug(engine->journal, TOPIC_DISCOVERY, "datagram %s from %s, %zu bytes",
+                      ring_frame_name(data, size), text, size);
     }
     item = engine_item_new(RING_DATAGRAM);
     item->packet = packet_new(size);
@@ -150,7 +150,7 @@ void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *erro
 {
     struct engine *engine = userdata;
 
-    journal_log(engine->journal, TOPIC_STORE, LOG_CRIT, "%s", error);
+    journal_log(engine->journal, LINE_STORE_ERROR, "%s", error);
     give_store_failure(engine, ticket);
     engine_fail(engine, error);
 }

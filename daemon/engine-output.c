@@ -19,8 +19,8 @@ static void log_frame(struct engine *engine, ring_link link, const struct packet
         return;
     links_remote(engine->links, link, &remote);
     address_format(&remote, text);
-    journal_log(engine->journal, TOPIC_RING, LOG_DEBUG, "frame %s to %s, %zu bytes",
-                ring_frame_name(packet->data, packet->size), text, packet->size);
+    journal_debug(engine->journal, TOPIC_RING, "frame %s to %s, %zu bytes",
+                  ring_frame_name(packet->data, packet->size), text, packet->size);
 }
 
 static void log_datagram(struct engine *engine, const struct ring_output *output)
@@ -32,8 +32,8 @@ static void log_datagram(struct engine *engine, const struct ring_output *output
         return;
     if (output->datagram.target == RING_TO_NODE && output->datagram.addresses.count > 0)
         address_format(&output->datagram.addresses.list[0], text);
-    journal_log(engine->journal, TOPIC_DISCOVERY, LOG_DEBUG, "datagram %s to %s, %zu bytes",
-                ring_frame_name(packet->data, packet->size), text, packet->size);
+    journal_debug(engine->journal, TOPIC_DISCOVERY, "datagram %s to %s, %zu bytes",
+                  ring_frame_name(packet->data, packet->size), text, packet->size);
 }
 
 static void send_datagram(struct engine *engine, const struct ring_output *output)

@@ -42,7 +42,7 @@ static int open_network(struct engine *engine, const struct config *config, char
     int result = interfaces_find(config->interfaces, &config->listen, &engine->interfaces);
 
     if (result == -ENODEV)
-        journal_log(engine->journal, TOPIC_DISCOVERY, LOG_WARNING,
+        journal_log(engine->journal, LINE_NO_INTERFACE,
                     "no interface is usable; this host stays alone until ringchatd is restarted "
                     "(see Listen= and Interfaces=)");
     result = listen_open(&config->listen, config->port, config->port_is_set, &engine->sockets,

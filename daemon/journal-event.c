@@ -7,27 +7,20 @@
 #include "address.h"
 #include "common/cleanup.h"
 #include "common/text.h"
-#include "journal.h"
-
-#define TOPIC_chat TOPIC_CHAT
-#define TOPIC_ring TOPIC_RING
-#define TOPIC_election TOPIC_ELECTION
-#define TOPIC_heartbeat TOPIC_HEARTBEAT
-#define TOPIC_discovery TOPIC_DISCOVERY
-#define TOPIC_store TOPIC_STORE
-#define TOPIC_control TOPIC_CONTROL
-#define TOPIC_security TOPIC_SECURITY
+#include "journal-internal.h"
 
 static const struct event_row {
-    enum topic topic;
-    int priority;
+    struct journal_row row;
     const char *text;
 } rows[] = {
-#define EVENT(name, topic, priority, text)                                                         \
-    [RING_EVENT_##name] = {TOPIC_##topic, LOG_##priority, text},
+#define EVENT(name, topic, priority, text_)                                                        \
+    [RING_EVENT_##name] = {.row = JOURNAL_ROW(name, topic, priority), .text = text_},
 #include "ring/event.def"
 #undef EVENT
 };
+
+/* Texts of messages, for who asks for them. */
+static const struct journal_row text_row = JOURNAL_ROW(, chat, DEBUG);
 
 /* The peer's name with what could drive a terminal made visible, or the start of its id. */
 static char *peer_text(const struct ring_event *event)
@@ -98,7 +91,7 @@ char *journal_event_text(const struct ring_event *event)
 void journal_log_event(struct journal *journal, const struct ring_event *event)
 {
     static const struct ring_id none;
-    const struct event_row *row = &rows[event->type];
+    const struct journal_row *row = &rows[event->type].row;
     _cleanup_free_ char *text = NULL, *peer = NULL;
 
     if (!journal_wants(journal, row->topic, row->priority))
@@ -106,7 +99,7 @@ void journal_log_event(struct journal *journal, const struct ring_event *event)
     text = journal_event_text(event);
     peer = ring_id_equal(&event->peer, &none) ? NULL : peer_text(event);
     if (text)
-        journal_log_peer(journal, row->topic, row->priority, peer, "%s", text);
+        journal_write_peer(journal, row, peer, "%s", text);
 }
 
 void journal_log_text(struct journal *journal, const struct message *message, bool late)
@@ -116,6 +109,6 @@ void journal_log_text(struct journal *journal, const struct message *message, bo
     _cleanup_free_ char *text = text_visible(message->text.data, message->text.size, NULL);
 
     if (user && node && text)
-        journal_log_peer(journal, TOPIC_CHAT, LOG_DEBUG, node, "%s@%s: %s%s", user, node, text,
-                         late ? " (late)" : "");
+        journal_write_peer(journal, &text_row, node, "%s@%s: %s%s", user, node, text,
+                           late ? " (late)" : "");
 }

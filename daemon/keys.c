@@ -80,7 +80,7 @@ static int seed(struct keys *keys, char **ret_error)
     result = keys_store(keys, &ring, ret_error);
     keyring_done(&ring);
     if (result == 0)
-        journal_log(keys->journal, TOPIC_SECURITY, LOG_NOTICE,
+        journal_log(keys->journal, LINE_KEY_TAKEN,
                     "took the ring key from the credential " KEYS_CREDENTIAL);
     return result;
 }
@@ -259,24 +259,24 @@ static void tell(const struct keys *keys, enum stranger kind, uint64_t count)
     address_format(&stranger->from, from);
     switch (kind) {
     case STRANGER_LINK:
-        journal_log_peer(keys->journal, TOPIC_SECURITY, LOG_WARNING, from,
+        journal_log_peer(keys->journal, LINE_STRANGER_LINK, from,
                          "%llu connection%s without a key of this ring refused, the last from %s",
                          many, many == 1 ? "" : "s", from);
         return;
     case STRANGER_OTHER_KEY:
-        journal_log_peer(keys->journal, TOPIC_SECURITY, LOG_NOTICE, from,
+        journal_log_peer(keys->journal, LINE_STRANGER_OTHER_KEY, from,
                          "%s uses key %08x, which this host does not have; if it is of this ring, "
                          "run there: ringchatctl key show, and here: ringchatctl key add",
                          from, stranger->key_id);
         return;
     case STRANGER_FORGED:
-        journal_log_peer(keys->journal, TOPIC_SECURITY, LOG_NOTICE, from,
+        journal_log_peer(keys->journal, LINE_STRANGER_FORGED, from,
                          "%llu datagram%s that do not open ignored, the last from %s: forged, "
                          "damaged, or of a ring of another name",
                          many, many == 1 ? "" : "s", from);
         return;
     case STRANGER_IN_THE_CLEAR:
-        journal_log_peer(keys->journal, TOPIC_SECURITY, LOG_NOTICE, from,
+        journal_log_peer(keys->journal, LINE_STRANGER_IN_THE_CLEAR, from,
                          "%s talks in the clear and is ignored; if it is of this ring, remove "
                          "Key=none there, and give it the key: ringchatctl key add",
                          from);

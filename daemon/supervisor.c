@@ -17,6 +17,7 @@
 struct supervisor {
     struct engine *engine;
     const struct keys *keys;
+    struct journal *journal;
     struct event *watchdog, *status_timer;
     char status[160];
 };
@@ -60,8 +61,11 @@ void supervisor_tell_status(struct supervisor *supervisor)
 
 static void on_status_timer(evutil_socket_t fd, short what, void *userdata)
 {
+    struct supervisor *supervisor = userdata;
+
     (void)fd, (void)what;
-    supervisor_tell_status(userdata);
+    supervisor_tell_status(supervisor);
+    journal_tick(supervisor->journal);
 }
 
 /* ---- the watchdog ---- */
@@ -144,7 +148,7 @@ static struct event *every(struct supervisor *supervisor, struct event_base *bas
 }
 
 struct supervisor *supervisor_new(struct event_base *base, struct engine *engine,
-                                  const struct keys *keys)
+                                  const struct keys *keys, struct journal *journal)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
     uint64_t usec = 0;
@@ -154,6 +158,7 @@ struct supervisor *supervisor_new(struct event_base *base, struct engine *engine
         return NULL;
     supervisor->engine = engine;
     supervisor->keys = keys;
+    supervisor->journal = journal;
     supervisor->status_timer = every(supervisor, base, STATUS_INTERVAL_USEC, on_status_timer);
     if (watched)
         supervisor->watchdog = every(supervisor, base, usec / 3, on_watchdog);

@@ -6,14 +6,16 @@
 #include <event2/event.h>
 
 #include "engine.h"
+#include "journal.h"
 #include "keys.h"
 
 struct supervisor;
 
-/* Tells the status line now and then, and asks the engine for `nudged` as often as the watchdog
- * wants to be fed. Both must live longer. NULL: out of memory. */
+/* Tells the status line now and then, has the journal tell what it left out, and asks the engine
+ * for `nudged` as often as the watchdog wants to be fed. All must live longer. NULL: out of memory.
+ */
 struct supervisor *supervisor_new(struct event_base *base, struct engine *engine,
-                                  const struct keys *keys);
+                                  const struct keys *keys, struct journal *journal);
 void supervisor_free(struct supervisor *supervisor); /* NULL is allowed */
 
 /* Tells the status line if it has changed. */

@@ -179,6 +179,49 @@ def test_the_example_of_a_drop_in_is_accepted():
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
+def catalog():
+    """The entries of the journal's catalog: name, id, headers, text."""
+    text = (ROOT / "systemd/ringchat.catalog").read_text()
+    for entry in re.split(r"^# (?=[A-Z_]+\n-- )", text, flags=re.M)[1:]:
+        head, _, body = entry.partition("\n\n")
+        name, ident, *headers = head.splitlines()
+        yield name, ident.removeprefix("-- "), headers, body.strip()
+
+
+def test_every_line_for_an_operator_is_explained_in_the_catalog_and_nothing_else():
+    shown = set()
+    for table, kind in [("daemon/journal-line.def", "LINE"), ("daemon/ring/event.def", "EVENT")]:
+        rows = re.findall(rf"^{kind}\((\w+), \w+, (\w+)", (ROOT / table).read_text(), re.M)
+        assert len(rows) > 8
+        shown |= {name for name, priority in rows if priority != "DEBUG"}
+    explained = [name for name, *_ in catalog()]
+    assert len(explained) == len(set(explained))
+    assert set(explained) == shown
+
+
+def test_every_entry_of_the_catalog_has_an_id_of_its_own_a_subject_a_page_and_a_text():
+    entries = list(catalog())
+    assert len({ident for _, ident, _, _ in entries}) == len(entries) > 20
+    for name, ident, headers, body in entries:
+        assert re.fullmatch("[0-9a-f]{32}", ident), name
+        assert re.match("Subject: .+", headers[0]) and headers[1] == "Defined-By: ringchat", name
+        assert re.fullmatch(r"Documentation: man:[\w.-]+\(\d\)", headers[2]), name
+        assert len(body.split()) > 15, name
+
+
+def test_systemd_takes_the_whole_catalog(tmp_path):
+    need("journalctl")
+    folder = tmp_path / "usr/lib/systemd/catalog"
+    folder.mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    shutil.copy(ROOT / "systemd/ringchat.catalog", folder)
+    subprocess.run(["journalctl", "--update-catalog", f"--root={tmp_path}"], check=True)
+    done = subprocess.run(["journalctl", "--list-catalog", f"--root={tmp_path}"],
+                          capture_output=True, text=True, check=True)
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {
+        ident for _, ident, _, _ in catalog()}
+
+
 def test_every_setting_is_in_its_manual_page():
     page = (ROOT / "man/ringchatd.conf.5").read_text()
     assert not [key for _, key, _ in settings() if key not in page]

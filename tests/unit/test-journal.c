@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "daemon/journal-limit.h"
 #include "daemon/journal.h"
 
 static void assert_topics(struct journal *journal, const char *set, const char *shown)
@@ -93,6 +94,36 @@ static void test_every_event_has_a_text(void **unused)
     }
 }
 
+static void test_a_line_that_comes_too_often_is_counted_and_then_reported(void **unused)
+{
+    struct journal_limit limit = {0};
+    uint64_t now = 5;
+    size_t left_out;
+    const char *text;
+
+    (void)unused;
+    for (unsigned i = 0; i < LIMIT_BURST; i++)
+        assert_true(journal_limit_pass(&limit, 1, "again", now++));
+    assert_false(journal_limit_pass(&limit, 1, "the first too many", now++));
+    assert_false(journal_limit_pass(&limit, 1, "and one more", now++));
+    assert_true(journal_limit_pass(&limit, 2, "something else", now));
+    assert_false(journal_limit_report(&limit, now, &left_out, &text));
+    assert_true(journal_limit_report(&limit, now + LIMIT_WINDOW, &left_out, &text));
+    assert_int_equal(left_out, 2);
+    assert_string_equal(text, "the first too many");
+    assert_false(journal_limit_report(&limit, now + LIMIT_WINDOW, &left_out, &text));
+    assert_true(journal_limit_pass(&limit, 1, "again", now + LIMIT_WINDOW));
+}
+
+static void test_a_line_that_comes_seldom_always_passes(void **unused)
+{
+    struct journal_limit limit = {0};
+
+    (void)unused;
+    for (unsigned i = 1; i < 10 * LIMIT_BURST; i++)
+        assert_true(journal_limit_pass(&limit, 1, "now and then", i * LIMIT_WINDOW / LIMIT_BURST));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +133,8 @@ int main(void)
         cmocka_unit_test(test_an_event_is_told_with_its_fields),
         cmocka_unit_test(test_a_hostile_name_cannot_drive_the_terminal),
         cmocka_unit_test(test_every_event_has_a_text),
+        cmocka_unit_test(test_a_line_that_comes_too_often_is_counted_and_then_reported),
+        cmocka_unit_test(test_a_line_that_comes_seldom_always_passes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

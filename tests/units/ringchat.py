@@ -30,15 +30,11 @@ def await_ring(machines):
     """Waits until each of the hosts has a ring of all of them."""
     for machine in machines:
         machine.systemctl("start", SERVICE)
+    for machine in machines:
         machine.control("-q", "wait", "--members", str(len(machines)), "--timeout", "60")
     names = sorted(machine.name for machine in machines)
     for machine in machines:
         assert sorted(member["name"] for member in machine.members()["members"]) == names
-
-
-def journal_events(machine):
-    """The message texts of the daemon's journal."""
-    return [entry["MESSAGE"] for entry in machine.journal("-u", SERVICE)]
 
 
 def follow_events(machine):
