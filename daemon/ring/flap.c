@@ -1,8 +1,9 @@
 /* Flapping: members that join and are lost again at once, as over a link that works one way.
  *
  * Rule: a member that is lost within FLAP_TIME of its merge has flapped; its next merge waits, each
- * time twice as long, up to FLAP_WAIT_MAX. FLAP_FORGET in one view and it is as good as any. It
- * fails if a node that merely restarts is held back: the first wait is none. */
+ * time twice as long, up to FLAP_WAIT_MAX. FLAP_FORGET in one view and it is as good as any. A ring
+ * whose merge failed waits from MERGE_WAIT_MIN on, in the same way. It fails if a node that merely
+ * restarts is held back: its first wait is none. */
 
 #include "ring-internal.h"
 
@@ -13,6 +14,7 @@
 #define FLAP_TIME (2 * USEC_PER_SEC)
 #define FLAP_WAIT_MIN (1 * USEC_PER_SEC)
 #define FLAP_WAIT_MAX (10 * USEC_PER_SEC)
+#define MERGE_WAIT_MIN (2 * USEC_PER_SEC)
 #define FLAP_FORGET (60 * USEC_PER_SEC)
 
 static struct flap *find(struct ring *ring, const struct ring_id *id)
@@ -24,7 +26,12 @@ static struct flap *find(struct ring *ring, const struct ring_id *id)
     return NULL;
 }
 
-/* With all places taken, the one that merged longest ago goes. */
+static uint64_t last_heard(const struct flap *flap)
+{
+    return MAX(flap->merged_at, flap->held_until);
+}
+
+/* With all places taken, the one of which nothing was heard for longest goes. */
 static struct flap *add(struct ring *ring, const struct ring_id *id)
 {
     struct flap *place = &ring->flaps[0];
@@ -33,7 +40,7 @@ static struct flap *add(struct ring *ring, const struct ring_id *id)
         place = &ring->flaps[ring->flaps_count++];
     } else {
         for (size_t i = 1; i < ring->flaps_count; i++) {
-            if (ring->flaps[i].merged_at < place->merged_at)
+            if (last_heard(&ring->flaps[i]) < last_heard(place))
                 place = &ring->flaps[i];
         }
     }
@@ -48,6 +55,18 @@ void flap_joined(struct ring *ring, const struct ring_id *id)
     if (!flap)
         flap = add(ring, id);
     flap->merged_at = ring->now;
+    flap->merge_wait = 0;
+}
+
+/* Its wait doubles with each failure, and ends with a merge that holds. */
+void flap_merge_failed(struct ring *ring, const struct ring_id *leader)
+{
+    struct flap *flap = find(ring, leader);
+
+    if (!flap)
+        flap = add(ring, leader);
+    flap->merge_wait = MIN(FLAP_WAIT_MAX, MAX(MERGE_WAIT_MIN, 2 * flap->merge_wait));
+    flap->held_until = MAX(flap->held_until, ring->now + ring_jitter(ring, flap->merge_wait, 20));
 }
 
 void flap_lost(struct ring *ring, const struct ring_id *id)

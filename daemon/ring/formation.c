@@ -33,6 +33,7 @@ void formation_free(struct ring *ring)
     token_done(&formation->token);
     install_done(&formation->install);
     ranges_done(&formation->successor_wants);
+    free(formation->merging);
     free(formation);
     ring->formation = NULL;
 }
@@ -285,6 +286,18 @@ static bool is_zero(const struct ring_id *id)
     return ring_id_equal(id, &zero);
 }
 
+static void remember_merging(struct ring *ring, const struct merge *merges)
+{
+    struct formation *formation = ring->formation;
+    size_t count = 0;
+
+    for (const struct merge *merge = merges; merge; merge = merge->next)
+        count++;
+    formation->merging = ring_allocate(ring, count, sizeof(*formation->merging));
+    for (const struct merge *merge = merges; merge && formation->merging; merge = merge->next)
+        formation->merging[formation->merging_count++] = merge->leader;
+}
+
 void formation_start(struct ring *ring, const struct formation_cause *cause)
 {
     struct token token = {.merge = cause->merges != NULL, .elect = cause->elect};
@@ -309,6 +322,7 @@ void formation_start(struct ring *ring, const struct formation_cause *cause)
         if (formation_join(ring, &token)) {
             if (cause->broken)
                 ring->formation->broken = *cause->broken;
+            remember_merging(ring, cause->merges);
             probe_begin(ring);
         }
     }

@@ -183,13 +183,13 @@ void install_begin(struct ring *ring)
     struct install install = {0};
 
     ring_disarm(ring, TIMER_HOP);
-    if (formation->token.merge && !has_newcomers(&formation->token))
-        merge_failed(ring);
     if (formation->token.merge && would_lose_member(&formation->token)) {
         merge_failed(ring);
         formation_start(ring, &again);
         return;
     }
+    if (formation->token.merge && !has_newcomers(&formation->token))
+        merge_failed(ring);
     if (!build_install(ring, &install)) {
         install_done(&install);
         return;

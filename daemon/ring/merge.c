@@ -19,8 +19,8 @@
 /* A ring that was asked and does nothing is asked again after this, jittered by as much again. */
 #define ASK_AGAIN (500 * USEC_PER_MSEC)
 
-#define MERGE_WAIT_MIN (2 * USEC_PER_SEC)
-#define MERGE_WAIT_MAX (10 * USEC_PER_SEC)
+/* However long a ring says that it will take nobody in. */
+#define ASK_WAIT_MAX (10 * USEC_PER_SEC)
 
 /* Rings that wait to be merged: more come with the next formation. */
 #define MERGES_MAX MEMBERS_MAX
@@ -138,28 +138,19 @@ void merge_refused(struct ring *ring, struct link *link, struct reader *reader)
         return;
     ring_emit_event_about(ring, RING_EVENT_MERGE_REFUSED, &link->peer)->reason =
         refusal_texts[reason];
-    ring->merge_after = ring->now + MIN(wait, MERGE_WAIT_MAX);
+    ring->merge_after = ring->now + MIN(wait, ASK_WAIT_MAX);
     link_hang_up(ring, link);
 }
 
 /* ---- the larger one takes in ---- */
 
-/* How long that ring is still to wait, µs. */
-static uint64_t held_off(struct ring *ring, const struct link *link)
-{
-    uint64_t wait = ring->merge_wait_until > ring->now ? ring->merge_wait_until - ring->now : 0;
-
-    return MAX(wait, flap_wait(ring, &link->peer));
-}
-
 static void refuse(struct ring *ring, struct link *link, enum merge_refusal reason)
 {
-    uint64_t wait = held_off(ring, link);
     struct writer writer;
 
     writer_begin(&writer, FRAME_MERGE_REFUSE, 0);
     write_u8(&writer, (uint8_t)reason);
-    write_u64(&writer, wait);
+    write_u64(&writer, flap_wait(ring, &link->peer));
     link_send(ring, link, writer_end(&writer));
 }
 
@@ -228,7 +219,7 @@ int merge_received(struct ring *ring, struct link *link, struct reader *reader)
         return -EBADMSG;
     ring->highest_epoch = MAX(ring->highest_epoch, merge->epoch);
     if (ring->phase == RING_LIVE && view_is_leader(ring) && !ring->leaving &&
-        held_off(ring, link) == 0) {
+        flap_wait(ring, &link->peer) == 0) {
         if (!clone_suspected(ring, link, merge))
             merge_add(ring, link, merge);
         return 0;
@@ -254,6 +245,8 @@ void merge_begin(struct ring *ring)
 
 void merge_failed(struct ring *ring)
 {
-    ring->merge_wait = MIN(MERGE_WAIT_MAX, MAX(MERGE_WAIT_MIN, 2 * ring->merge_wait));
-    ring->merge_wait_until = ring->now + ring_jitter(ring, ring->merge_wait, 20);
+    const struct formation *formation = ring->formation;
+
+    for (size_t i = 0; i < formation->merging_count; i++)
+        flap_merge_failed(ring, &formation->merging[i]);
 }

@@ -223,6 +223,7 @@ int merge_received(struct ring *ring, struct link *link, struct reader *reader);
 void merge_refused(struct ring *ring, struct link *link, struct reader *reader);
 void merge_begin(struct ring *ring);
 void merge_give_up(struct ring *ring);
+/* The rings of the formation that is under way wait before they are taken in again. */
 void merge_failed(struct ring *ring);
 /* Takes the merge over, for the next formation. */
 void merge_add(struct ring *ring, struct link *link, struct merge *merge);
@@ -251,6 +252,7 @@ void stall_begin(struct ring *ring);
 void stall_stored(struct ring *ring);
 void flap_joined(struct ring *ring, const struct ring_id *id);
 void flap_lost(struct ring *ring, const struct ring_id *id);
+void flap_merge_failed(struct ring *ring, const struct ring_id *leader);
 /* How long the node is still held off, µs. */
 uint64_t flap_wait(struct ring *ring, const struct ring_id *id);
 bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge);

@@ -167,6 +167,8 @@ struct formation {
     struct ring_id next;   /* who was given the token, or is asked to take it */
     bool probing;
     unsigned probe_round;
+    size_t merging_count;
+    struct ring_id *merging; /* at the initiator: the leaders of the rings to take in */
     /* from INSTALL on */
     struct install install;
     ring_ticket state_written;
@@ -200,11 +202,12 @@ struct merge {
     struct candidate members[];
 };
 
-/* A node that joined; see flap.c. */
+/* A node that joined, or led a ring that could not be taken in; see flap.c. */
 struct flap {
     struct ring_id id;
     unsigned count;                       /* how often it was lost at once */
     uint64_t merged_at, held_until, wait; /* µs */
+    uint64_t merge_wait;                  /* after its ring's last merge that failed, µs */
 };
 
 /* ---- fetches ---- */
@@ -315,9 +318,8 @@ struct ring {
     bool offer_pending;
     struct offer best_offer;
     struct link *merge_link;
-    struct merge *merges;                  /* that wait to be taken in */
-    uint64_t merge_after;                  /* asks nobody before */
-    uint64_t merge_wait, merge_wait_until; /* takes nobody in before; the wait doubles */
+    struct merge *merges; /* that wait to be taken in */
+    uint64_t merge_after; /* asks nobody before */
     size_t flaps_count;
     struct flap flaps[32];
     struct merge *doubtful_merge; /* brings an id that is a member's; see clone.c */

@@ -282,8 +282,6 @@ void sync_go(struct ring *ring)
     pass_start(ring, &formation->token.id);
     messages_settle_all(ring);
     view_tell_changes(ring);
-    if (formation->token.merge)
-        ring->merge_wait = 0;
     formation_free(ring);
     ring->leavers_count = 0;
     ring->leave_asked = false;
