@@ -277,6 +277,7 @@ struct ring {
     uint64_t physical_ms, physical_at; /* the logical clock's reading at a monotonic time */
 
     /* writes */
+    bool disk_hung; /* told so, and not yet that it is back */
     ring_ticket last_ticket, stored_ticket, last_fetch;
 
     /* messages */

@@ -24,6 +24,7 @@ void stall_begin(struct ring *ring)
     if (ring->phase == RING_LEFT || ring->phase == RING_STALLED)
         return;
     ring_emit_event(ring, RING_EVENT_STORE_HUNG)->number = STORE_TIMEOUT / USEC_PER_SEC;
+    ring->disk_hung = true;
     if (ring->leaving) {
         leave_now(ring);
         return;
@@ -37,7 +38,9 @@ void stall_stored(struct ring *ring)
     ring_disarm(ring, TIMER_STORE);
     if (ring->phase != RING_STALLED || ring->stored_ticket < ring->last_ticket)
         return;
-    ring_emit_event(ring, RING_EVENT_STORE_BACK);
+    if (ring->disk_hung)
+        ring_emit_event(ring, RING_EVENT_STORE_BACK);
+    ring->disk_hung = false;
     messages_settle_all(ring);
     leave_return(ring);
 }
