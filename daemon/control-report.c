@@ -213,8 +213,10 @@ static struct json_object *warnings_value(struct control *control, const struct 
         add_warning(list, "the disk of this host does not answer: it is out of the ring until it "
                           "does; look at: journalctl -k");
     if (status->cloned)
-        add_warning(list, "another live host has this host's identity: this one stays alone; see "
-                          "IDENTITY in ringchatd(8)");
+        add_warning(list,
+                    "another live host has this host's identity: this one stays alone; if it is "
+                    "the copy, stop it, run: ringchatd --new-identity, and start it; see "
+                    "IDENTITY in ringchatd(8)");
     if (status->phase == RING_FAILED)
         add_warning(list, "the disk of this host fails; look at: journalctl -u ringchatd");
     if (callbacks->warnings)

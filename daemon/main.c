@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "daemon.h"
+#include "paths.h"
 #include "resolve.h"
+#include "store.h"
 
 #define EXIT_USAGE 2
 
@@ -27,6 +30,7 @@ enum option_value {
     OPTION_PEER,
     OPTION_LOG,
     OPTION_CHECK,
+    OPTION_NEW_IDENTITY,
     OPTION_HELP,
     OPTION_VERSION,
 };
@@ -42,6 +46,7 @@ static const struct option long_options[] = {
     {"peer", required_argument, NULL, OPTION_PEER},
     {"log", required_argument, NULL, OPTION_LOG},
     {"check", no_argument, NULL, OPTION_CHECK},
+    {"new-identity", no_argument, NULL, OPTION_NEW_IDENTITY},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -60,6 +65,8 @@ static const char usage[] =
     "  --peer HOST[:PORT]       a host to ask where multicast does not pass; may be repeated\n"
     "  --log MODE|TOPICS        normal, heartbeat, debug, or topics\n"
     "  --check                  check the settings and exit\n"
+    "  --new-identity           give this node, which is a copy of another, an id of its own, and "
+    "exit\n"
     "  --help, --version\n"
     "\n"
     "See ringchatd(8), ringchatd.conf(5).\n";
@@ -67,7 +74,7 @@ static const char usage[] =
 struct command_line {
     struct daemon_options options;
     const char *peers[PEERS_MAX];
-    bool check;
+    bool check, new_identity;
 };
 
 static int complain(const char *text)
@@ -115,6 +122,9 @@ static int take_option(int option, struct command_line *line)
     case OPTION_CHECK:
         line->check = true;
         return -1;
+    case OPTION_NEW_IDENTITY:
+        line->new_identity = true;
+        return -1;
     case OPTION_HELP:
         fputs(usage, stdout);
         return EXIT_SUCCESS;
@@ -135,6 +145,24 @@ static int check_configuration(const struct config *config, int result, const ch
     return result < 0 || config->warnings_count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int renew_identity(const char *state_directory)
+{
+    _cleanup_free_ char *path = NULL, *error = NULL;
+    char text[ID_TEXT_MAX];
+    struct ring_id node;
+    int result = paths_state(state_directory, &path, &error);
+
+    if (result == 0)
+        result = store_renew_identity(path, &node, &error);
+    if (result < 0) {
+        fprintf(stderr, "ringchatd: %s\n", error ? error : strerror(-result));
+        return EXIT_FAILURE;
+    }
+    id_format(node.bytes, text);
+    printf("this node is %s from now on, and keeps its history; start it again\n", text);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line = {.options.config_path = SYSCONFDIR "/ringchat/ringchatd.conf"};
@@ -150,6 +178,8 @@ int main(int argc, char **argv)
     }
     if (optind < argc)
         return complain("no arguments are expected");
+    if (line.new_identity)
+        return renew_identity(line.options.state_directory);
     status = daemon_configure(&line.options, &config, &error);
     if (line.check) {
         status = check_configuration(&config, status, error);

@@ -135,8 +135,8 @@ static int read_number(sqlite3 *database, const char *text, int *ret)
     return result;
 }
 
-/* The node's id and the database's: UUIDs of version 4 (RFC 9562). */
-static int write_identity(sqlite3 *database)
+/* The node's id and the database's: UUIDs of version 4 (RFC 9562). SQLITE_OK or SQLite's error. */
+static int write_identity(sqlite3 *database, struct ring_id *ret_node)
 {
     sqlite3_stmt *statement = NULL;
     struct ring_id ids[2];
@@ -147,27 +147,37 @@ static int write_identity(sqlite3 *database)
         ids[i].bytes[6] = (uint8_t)((ids[i].bytes[6] & 0x0f) | 0x40);
         ids[i].bytes[8] = (uint8_t)((ids[i].bytes[8] & 0x3f) | 0x80);
     }
-    result = sqlite3_prepare_v2(database, "INSERT INTO identity VALUES(1, ?1, ?2)", -1, &statement,
-                                NULL);
+    result = sqlite3_prepare_v2(database, "INSERT OR REPLACE INTO identity VALUES(1, ?1, ?2)", -1,
+                                &statement, NULL);
     if (result == SQLITE_OK) {
         store_bind_id(statement, 1, &ids[0]);
         store_bind_id(statement, 2, &ids[1]);
         result = sqlite3_step(statement);
     }
     sqlite3_finalize(statement);
-    return result == SQLITE_DONE ? SQLITE_OK : result;
+    if (result != SQLITE_DONE)
+        return result;
+    *ret_node = ids[0];
+    return SQLITE_OK;
+}
+
+int store_schema_renew_identity(sqlite3 *database, const char *path, struct ring_id *ret_node,
+                                char **ret_error)
+{
+    return fail(database, write_identity(database, ret_node), path, ret_error);
 }
 
 /* All steps from `version` on, in one transaction. */
 static int upgrade(sqlite3 *database, size_t version)
 {
     char text[64];
+    struct ring_id node;
     int result = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     for (size_t i = version; result == SQLITE_OK && i < ELEMENTS(steps); i++)
         result = sqlite3_exec(database, steps[i], NULL, NULL, NULL);
     if (result == SQLITE_OK && version == 0)
-        result = write_identity(database);
+        result = write_identity(database, &node);
     snprintf(text, sizeof(text), "PRAGMA user_version = %zu; COMMIT", ELEMENTS(steps));
     if (result == SQLITE_OK)
         result = sqlite3_exec(database, text, NULL, NULL, NULL);

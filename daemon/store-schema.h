@@ -13,6 +13,11 @@
  * schema. 0, or a negative errno with a sentence in `ret_error` (to be freed). */
 int store_schema_open(const char *path, sqlite3 **ret, char **ret_error);
 
+/* Gives the node and the database new ids. 0, or a negative errno with a sentence in `ret_error`
+ * (to be freed). */
+int store_schema_renew_identity(sqlite3 *database, const char *path, struct ring_id *ret_node,
+                                char **ret_error);
+
 /* Opens it for reading only. 0 or a negative errno. */
 int store_schema_open_reader(const char *path, sqlite3 **ret);
 

@@ -170,6 +170,29 @@ int store_open(const char *state_directory, struct event_base *base,
     return 0;
 }
 
+int store_renew_identity(const char *state_directory, struct ring_id *ret_node, char **ret_error)
+{
+    struct store store = {.lock = -1};
+    sqlite3 *database = NULL;
+    int result;
+
+    *ret_error = NULL;
+    result = lock_directory(&store, state_directory, ret_error);
+    if (result == 0 && asprintf(&store.path, "%s/%s", state_directory, STORE_FILE) < 0) {
+        store.path = NULL;
+        result = -ENOMEM;
+    }
+    if (result == 0)
+        result = store_schema_open(store.path, &database, ret_error);
+    if (result == 0)
+        result = store_schema_renew_identity(database, store.path, ret_node, ret_error);
+    sqlite3_close(database);
+    free(store.path);
+    if (store.lock >= 0)
+        close(store.lock);
+    return result;
+}
+
 void store_close(struct store *store)
 {
     if (!store)

@@ -47,6 +47,10 @@ int store_open(const char *state_directory, struct event_base *base,
 /* Does what waits, stops the thread, closes. No callback comes any more. NULL is allowed. */
 void store_close(struct store *store);
 
+/* Gives the node whose state this is a new id, as a copy of another node's must have; the history
+ * and what waits to be sent are kept. Errors as with store_open(). */
+int store_renew_identity(const char *state_directory, struct ring_id *ret_node, char **ret_error);
+
 const struct store_contents *store_get_contents(const struct store *store);
 
 /* Queues a RING_STORE or RING_FETCH output; takes references of its own. 0 or -ENOMEM. */

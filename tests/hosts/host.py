@@ -28,6 +28,10 @@ ENVIRONMENT = {
 }
 FINDINGS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior")
 
+# Debian's libfaketime, for the clock of one process.
+FAKETIME = pathlib.Path("/usr/lib", f"{os.uname().machine}-linux-gnu", "faketime",
+                        "libfaketimeMT.so.1")
+
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
@@ -110,6 +114,18 @@ class Host:
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def set_clock(self, seconds):
+        """The daemon's wall clock is that far ahead of (less than 0: behind) the machine's, from
+        its next start on, and at once where this has been called before that."""
+        path = self.directory / "clock"
+        fresh = self.directory / "clock.new"
+        fresh.write_text(f"{seconds:+d}s\n")
+        fresh.replace(path)
+        self.environment = {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(path),
+            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "ASAN_OPTIONS": f"{ENVIRONMENT['ASAN_OPTIONS']}:verify_asan_link_order=0"}
 
     def memory(self):
         """The daemon's memory in bytes: what it holds alone, and its share of the rest."""
