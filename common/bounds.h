@@ -67,6 +67,9 @@
 
 /* ---- keys and strangers ---- */
 
+/* What a member's shell may send round the ring at once: a key, with room to grow. */
+#define RELAY_BYTES_MAX 4096
+
 /* Keys of one ring: the one in use, the one before it, and some for hosts that are away long. */
 #define KEYS_MAX 8
 

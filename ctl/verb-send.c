@@ -127,6 +127,10 @@ static void print_delivered(const struct context *context, struct json_object *r
     }
     if (context->quiet || !context->terminal)
         return;
+    if (*field_text(reply, "warning")) {
+        puts(field_text(reply, "warning"));
+        return;
+    }
     time_format_span(field_number(reply, "elapsed_usec"), elapsed);
     printf("%sdelivered to %llu member%s in %s%s\n", dim(context), (unsigned long long)members,
            members == 1 ? "" : "s", elapsed, plain(context));

@@ -30,6 +30,16 @@ static void add_member(struct table *table, struct json_object *member)
                                     field_text(member, "address"), role, since, hop, version});
 }
 
+static void print_warnings(const struct context *context, struct json_object *warnings)
+{
+    for (size_t i = 0; i < json_object_array_length(warnings); i++) {
+        _cleanup_free_ char *warning =
+            visible(json_object_get_string(json_object_array_get_idx(warnings, i)));
+
+        printf("%s%9s: %s%s\n", bold(context), "Warning", warning, plain(context));
+    }
+}
+
 static void print_members(const struct context *context, struct json_object *reply)
 {
     static const char *const headings[] = {"POSITION", "NAME", "ADDRESS", "ROLE",
@@ -40,6 +50,7 @@ static void print_members(const struct context *context, struct json_object *rep
 
     if (!table)
         return;
+    print_warnings(context, field(reply, "warnings"));
     for (size_t i = 0; i < count; i++)
         add_member(table, json_object_array_get_idx(members, i));
     table_print(context, table);
@@ -106,16 +117,6 @@ static void print_counts(struct json_object *status)
     }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)field_number(status, "clients"));
     print_line("Clients", text);
-}
-
-static void print_warnings(const struct context *context, struct json_object *warnings)
-{
-    for (size_t i = 0; i < json_object_array_length(warnings); i++) {
-        _cleanup_free_ char *warning =
-            visible(json_object_get_string(json_object_array_get_idx(warnings, i)));
-
-        printf("%s%9s: %s%s\n", bold(context), "Warning", warning, plain(context));
-    }
 }
 
 static void print_status(const struct context *context, struct json_object *status)

@@ -29,6 +29,8 @@ static const struct verb verbs[] = {
     {"leave", "", "leave the ring in good order; the daemon stays up", verb_leave},
     {"join", "", "come back after leave", verb_join},
     {"log", "[debug|heartbeat|normal|TOPIC...]", "show or set what goes to the journal", verb_log},
+    {"key", "[--file PATH] generate|show|add|use|remove|list [ID]",
+     "make, hand out and change the keys of the ring", verb_key},
     {"help", "[VERB]", "show all verbs, or how one is used", verb_help},
 };
 

@@ -45,6 +45,7 @@ int verb_wait(struct context *context, int argc, char **argv);
 int verb_elect(struct context *context, int argc, char **argv);
 int verb_leave(struct context *context, int argc, char **argv);
 int verb_join(struct context *context, int argc, char **argv);
+int verb_key(struct context *context, int argc, char **argv);
 int verb_log(struct context *context, int argc, char **argv);
 int verb_help(struct context *context, int argc, char **argv);
 

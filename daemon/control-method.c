@@ -172,6 +172,12 @@ static const struct method methods[] = {
      .watch = WATCH_CHANGED,
      .admin = true},
     {.name = "org.ringchat.Log", .run = log_run},
+    {.name = "org.ringchat.KeyList", .run = key_list_run, .admin = true},
+    {.name = "org.ringchat.KeyShow", .run = key_show_run, .admin = true},
+    {.name = "org.ringchat.KeyGenerate", .run = key_generate_run, .stop = key_stop, .admin = true},
+    {.name = "org.ringchat.KeyAdd", .run = key_add_run, .stop = key_stop, .admin = true},
+    {.name = "org.ringchat.KeyUse", .run = key_use_run, .stop = key_stop, .admin = true},
+    {.name = "org.ringchat.KeyRemove", .run = key_remove_run, .stop = key_stop, .admin = true},
 };
 
 static const struct method *find_method(const char *name)

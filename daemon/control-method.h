@@ -51,6 +51,14 @@ struct json_object *object_new(size_t count, const struct json_pair *pairs);
 void send_run(struct call *call); /* control-send.c */
 void send_stop(struct call *call);
 
+void key_list_run(struct call *call); /* control-key.c */
+void key_show_run(struct call *call);
+void key_generate_run(struct call *call);
+void key_add_run(struct call *call);
+void key_use_run(struct call *call);
+void key_remove_run(struct call *call);
+void key_stop(struct call *call);
+
 void tail_run(struct call *call); /* control-tail.c */
 void history_run(struct call *call);
 void tail_stop(struct call *call);

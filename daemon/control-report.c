@@ -145,6 +145,21 @@ struct json_object *report_leader(struct control *control)
                   {"epoch", number_value(view->formation.epoch)});
 }
 
+static void add_warning(void *list, const char *text)
+{
+    json_object_array_add(list, text_value(text));
+}
+
+static struct json_object *key_warnings_value(struct control *control)
+{
+    const struct control_callbacks *callbacks = &control->options.callbacks;
+    struct json_object *list = json_object_new_array();
+
+    if (list && callbacks->warnings)
+        callbacks->warnings(callbacks->userdata, add_warning, list);
+    return list;
+}
+
 struct json_object *report_members(struct control *control)
 {
     const struct ring_view *view = engine_get_view(control->engine);
@@ -154,7 +169,8 @@ struct json_object *report_members(struct control *control)
         json_object_array_add(members, member_value(view, i));
     return OBJECT({"epoch", number_value(view->formation.epoch)}, {"view", view_value(view)},
                   {"leader", id_value(&view->members[view->leader].id)},
-                  {"leader_name", leader_name_value(view)}, {"members", members});
+                  {"leader_name", leader_name_value(view)}, {"members", members},
+                  {"warnings", key_warnings_value(control)});
 }
 
 /* ---- Status ---- */
@@ -174,11 +190,6 @@ static const char *phase_text(enum ring_phase phase)
         return "failed";
     }
     check_unreachable();
-}
-
-static void add_warning(void *list, const char *text)
-{
-    json_object_array_add(list, text_value(text));
 }
 
 static void add_clock_warnings(const struct ring_view *view, struct json_object *list)

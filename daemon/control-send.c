@@ -8,6 +8,7 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "control-method.h"
+#include "keys.h"
 
 #define DEFAULT_ROOM "main"
 
@@ -196,6 +197,29 @@ static void give(struct call *call)
 
 /* ---- answering ---- */
 
+/* It is stored, and goes nowhere: without a key there is nobody. */
+static void add_warning(const struct call *call, struct json_object *reply)
+{
+    const struct keys *keys = call->client->control->options.keys;
+
+    if (reply && keys && keys_get_mode(keys) == KEYS_MISSING)
+        json_object_object_add(reply, "warning",
+                               json_object_new_string("stored here only: this host has no ring "
+                                                      "key; see: ringchatctl status"));
+}
+
+static void answer_done(struct call *call)
+{
+    const struct send *send = call->data;
+    uint64_t elapsed = engine_monotonic() - send->begun;
+    struct json_object *reply =
+        OBJECT({"id", id_value(send)}, {"members", json_object_new_int64((int64_t)send->members)},
+               {"elapsed_usec", json_object_new_int64((int64_t)elapsed)});
+
+    add_warning(call, reply);
+    call_reply(call, reply, false);
+}
+
 static void answer(struct call *call)
 {
     const struct send *send = call->data;
@@ -203,12 +227,7 @@ static void answer(struct call *call)
     switch (send->reply) {
     case RING_ACCEPTED:
     case RING_DONE:
-        call_reply(call,
-                   OBJECT({"id", id_value(send)},
-                          {"members", json_object_new_int64((int64_t)send->members)},
-                          {"elapsed_usec",
-                           json_object_new_int64((int64_t)(engine_monotonic() - send->begun))}),
-                   false);
+        answer_done(call);
         return;
     case RING_NOT_IN_RING:
         call_error(call, ERROR_NOT_IN_RING, NULL);

@@ -9,6 +9,8 @@
 #include "engine.h"
 
 struct control;
+struct keys;
+struct rotation;
 
 /* What the control socket asks of the rest of the daemon. */
 struct control_callbacks {
@@ -29,6 +31,8 @@ struct control_options {
     const char *admin_group;  /* whose members are administrators; NULL: none */
     size_t message_bytes_max; /* the longest text of a send: MaxMessageBytes= */
     bool keep_socket;         /* it outlives this process in a descriptor store */
+    struct keys *keys;        /* must live longer, as rotation */
+    struct rotation *rotation; /* NULL: keys cannot be changed */
     struct control_callbacks callbacks;
 };
 

@@ -19,6 +19,7 @@
 #include "journal.h"
 #include "keys.h"
 #include "paths.h"
+#include "rotation.h"
 #include "supervisor.h"
 
 /* What a stop may take in all: the ring is given 3 s to let this node go. */
@@ -34,6 +35,7 @@ struct daemon {
     struct keys *keys;
     struct engine *engine;
     struct control *control;
+    struct rotation *rotation;
     struct supervisor *supervisor;
     struct engine_watcher watcher;
     struct event *signals[SIGNALS], *stop_timer;
@@ -257,16 +259,41 @@ static int log_set(void *userdata, const char *topics)
     return journal_set_topics(daemon->journal, topics);
 }
 
+static void warn_of_other_key(const struct daemon *daemon,
+                              void (*add)(void *list, const char *text), void *list)
+{
+    struct ring_address from;
+    char text[320], address[ADDRESS_TEXT_MAX];
+    uint32_t id;
+
+    if (engine_get_view(daemon->engine)->count > 1 || !keys_heard_other(daemon->keys, &id, &from))
+        return;
+    address_format(&from, address);
+    snprintf(text, sizeof(text),
+             "%s uses key %08x, which this host does not have, so they are not one ring; if they "
+             "should be, run there: ringchatctl key show, and here: ringchatctl key add",
+             address, id);
+    add(list, text);
+}
+
 static void warnings(void *userdata, void (*add)(void *list, const char *text), void *list)
 {
-    struct daemon *daemon = userdata;
+    const struct daemon *daemon = userdata;
 
-    if (keys_get_mode(daemon->keys) == KEYS_MISSING)
-        add(list, "no ring key: this host stays alone and stores messages here only; set Key=none "
-                  "to talk to others in the clear");
-    else if (keys_get_mode(daemon->keys) == KEYS_CLEAR)
+    switch (keys_get_mode(daemon->keys)) {
+    case KEYS_MISSING:
+        add(list, "no ring key: this host stays alone and stores messages here only; on a first "
+                  "host make one with: ringchatctl key generate, on others take it over with: "
+                  "ringchatctl key add");
+        return;
+    case KEYS_CLEAR:
         add(list, "messages travel in the clear (Key=none): use it only on a network where you "
                   "trust everybody");
+        return;
+    case KEYS_PRESENT:
+        warn_of_other_key(daemon, add, list);
+        return;
+    }
 }
 
 /* ---- starting ---- */
@@ -302,6 +329,8 @@ static int start_control(struct daemon *daemon, char **ret_error)
         .admin_group =
             *daemon->config->admin_group ? daemon->config->admin_group : "ringchat-admin",
         .message_bytes_max = daemon->config->message_bytes_max,
+        .keys = daemon->keys,
+        .rotation = daemon->rotation,
         .callbacks = {.log_get = log_get,
                       .log_set = log_set,
                       .warnings = warnings,
@@ -340,8 +369,12 @@ static int start(struct daemon *daemon, char **ret_error)
     if (result == 0)
         result = engine_new(daemon->base, daemon->config, state, daemon->keys, daemon->journal,
                             &callbacks, &daemon->engine, ret_error);
-    if (result == 0)
+    if (result == 0) {
+        daemon->rotation = rotation_new(daemon->base, daemon->engine, daemon->keys, daemon->journal,
+                                        daemon->config);
+        check(daemon->rotation != NULL);
         result = start_control(daemon, ret_error);
+    }
     if (result < 0)
         return result;
     daemon->watcher = (struct engine_watcher){.changed = on_changed, .userdata = daemon};
@@ -357,6 +390,7 @@ static void stop(struct daemon *daemon)
     if (daemon->control)
         control_goodbye(daemon->control);
     control_free(daemon->control);
+    rotation_free(daemon->rotation);
     supervisor_free(daemon->supervisor);
     engine_free(daemon->engine);
     keys_free(daemon->keys);

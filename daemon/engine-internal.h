@@ -60,6 +60,8 @@ struct engine {
     ring_ticket last_ticket;
     struct list waiting[TICKET_LISTS];
     struct engine_watcher *watchers;
+    engine_relayed relayed;
+    void *relayed_userdata;
 };
 
 /* Inputs that wait; above it links are not read, and clients are told to wait. */

@@ -162,6 +162,14 @@ static void event(struct engine *engine, const struct ring_output *output)
     }
 }
 
+static void relayed(struct engine *engine, const struct ring_output *output)
+{
+    if (engine->relayed)
+        engine->relayed(engine->relayed_userdata, output->relayed.ticket, output->relayed.packet);
+    else
+        engine_pass_on(engine, output->relayed.ticket);
+}
+
 static void apply(struct engine *engine, const struct ring_output *output)
 {
     switch (output->type) {
@@ -185,6 +193,9 @@ static void apply(struct engine *engine, const struct ring_output *output)
         return;
     case RING_DELIVER:
         deliver(engine, output);
+        return;
+    case RING_RELAYED:
+        relayed(engine, output);
         return;
     case RING_REPLY:
         reply(engine, output);

@@ -158,6 +158,27 @@ int engine_new(struct event_base *base, const struct config *config, const char 
     return 0;
 }
 
+int engine_connect(struct engine *engine, const struct config *config, char **ret_error)
+{
+    struct inbox_item *item;
+    int result = open_network(engine, config, ret_error);
+
+    if (result < 0)
+        return result;
+    journal_log(engine->journal, TOPIC_RING, LOG_INFO, "listening on port %u",
+                engine->sockets.port);
+    engine->config.networked = true;
+    item = engine_item_new(RING_CONFIG);
+    item->input.config.config = &engine->config;
+    engine_enqueue(engine, item);
+    return 0;
+}
+
+void engine_close_retired(struct engine *engine)
+{
+    links_close_retired(engine->links);
+}
+
 void engine_reconfigure(struct engine *engine, const struct config *config)
 {
     struct inbox_item *item = engine_item_new(RING_CONFIG);

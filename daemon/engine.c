@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/check.h"
 #include "common/util.h"
@@ -31,7 +32,9 @@ static void point(struct inbox_item *item, struct message *message)
         in->datagram.data = item->packet->data;
         in->datagram.size = item->packet->size;
     }
-    if (in->type == RING_COMMAND && item->packet) {
+    if (in->type == RING_COMMAND && in->command.command == RING_RELAY) {
+        in->command.bytes = (struct bytes){(const char *)item->packet->data, item->packet->size};
+    } else if (in->type == RING_COMMAND && item->packet) {
         check(message_unpack(item->packet, message) == 0);
         in->command.message = message;
     }
@@ -142,6 +145,17 @@ bool engine_has_room(const struct engine *engine)
            status.queued + engine->inbox_count < QUEUE_MESSAGES_MAX / 2;
 }
 
+/* Takes over both. */
+static void give_command(struct engine *engine, struct inbox_item *item, struct waiting *waiting,
+                         engine_reply callback, void *userdata)
+{
+    *waiting = (struct waiting){
+        .ticket = ++engine->last_ticket, .callback = callback, .userdata = userdata};
+    list_append(&engine->waiting[waiting->ticket % TICKET_LISTS], &waiting->list);
+    item->input.command.ticket = waiting->ticket;
+    engine_enqueue(engine, item);
+}
+
 int engine_command(struct engine *engine, enum ring_command command, const struct message *message,
                    const struct ring_id *node, engine_reply callback, void *userdata,
                    ring_ticket *ret_ticket)
@@ -165,17 +179,49 @@ int engine_command(struct engine *engine, enum ring_command command, const struc
             return -ENOMEM;
         }
     }
-    *waiting = (struct waiting){
-        .ticket = ++engine->last_ticket, .callback = callback, .userdata = userdata};
-    list_append(&engine->waiting[waiting->ticket % TICKET_LISTS], &waiting->list);
     item->input.command.command = command;
-    item->input.command.ticket = waiting->ticket;
     if (node)
         item->input.command.node = *node;
-    engine_enqueue(engine, item);
+    give_command(engine, item, waiting, callback, userdata);
     if (ret_ticket)
         *ret_ticket = waiting->ticket;
     return 0;
+}
+
+int engine_relay(struct engine *engine, const char *text, engine_reply callback, void *userdata,
+                 ring_ticket *ret_ticket)
+{
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    struct packet *packet = packet_new(strlen(text));
+    struct inbox_item *item;
+
+    if (!waiting || !packet) {
+        free(waiting);
+        packet_unref(packet);
+        return -ENOMEM;
+    }
+    memcpy(packet->data, text, packet->size);
+    item = engine_item_new(RING_COMMAND);
+    item->packet = packet;
+    item->input.command.command = RING_RELAY;
+    give_command(engine, item, waiting, callback, userdata);
+    *ret_ticket = waiting->ticket;
+    return 0;
+}
+
+void engine_set_relayed(struct engine *engine, engine_relayed relayed, void *userdata)
+{
+    engine->relayed = relayed;
+    engine->relayed_userdata = userdata;
+}
+
+void engine_pass_on(struct engine *engine, ring_ticket ticket)
+{
+    struct inbox_item *item = engine_item_new(RING_COMMAND);
+
+    item->input.command.command = RING_PASS_ON;
+    item->input.command.ticket = ticket;
+    engine_enqueue(engine, item);
 }
 
 void engine_add_watcher(struct engine *engine, struct engine_watcher *watcher)

@@ -37,6 +37,12 @@ void engine_free(struct engine *engine);
 /* Asks for `nudged` as soon as the engine has got so far. */
 void engine_nudge(struct engine *engine);
 
+/* There is a key now: opens the sockets and looks for others. Errors as engine_new(). */
+int engine_connect(struct engine *engine, const struct config *config, char **ret_error);
+
+/* Closes the links that rest on keys that are accepted no more. */
+void engine_close_retired(struct engine *engine);
+
 /* New settings: times, addresses, greeting. */
 void engine_reconfigure(struct engine *engine, const struct config *config);
 
@@ -53,6 +59,17 @@ typedef void (*engine_reply)(void *userdata, enum ring_reply reply, size_t membe
 int engine_command(struct engine *engine, enum ring_command command, const struct message *message,
                    const struct ring_id *node, engine_reply callback, void *userdata,
                    ring_ticket *ret_ticket);
+
+/* Sends a text (at most RELAY_BYTES_MAX) to every other member's shell; the callback comes when all
+ * have passed it on, or with RING_ABANDONED. 0 or -ENOMEM. */
+int engine_relay(struct engine *engine, const char *text, engine_reply callback, void *userdata,
+                 ring_ticket *ret_ticket);
+
+/* Another member's text has come, not ended by NUL; engine_pass_on() says that this node has done
+ * with it. One may be set. */
+typedef void (*engine_relayed)(void *userdata, ring_ticket ticket, const struct packet *packet);
+void engine_set_relayed(struct engine *engine, engine_relayed relayed, void *userdata);
+void engine_pass_on(struct engine *engine, ring_ticket ticket);
 
 /* The callback of this command will not be called any more; the command itself goes on. */
 void engine_forget(struct engine *engine, ring_ticket ticket);

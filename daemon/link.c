@@ -303,12 +303,12 @@ void links_hang_up(struct links *links, ring_link number)
     bufferevent_enable(link->stream, EV_READ | EV_WRITE);
 }
 
-void links_close_by_key(struct links *links, uint32_t key_id)
+void links_close_retired(struct links *links)
 {
     list_for_each (at, &links->list) {
         struct link *link = list_entry(at, struct link, list);
 
-        if (link->open && !link->closing && link->key_id == key_id)
+        if (link->open && !link->closing && !keyring_find(keys_get_ring(links->keys), link->key_id))
             lose_soon(link);
     }
 }

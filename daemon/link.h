@@ -46,8 +46,8 @@ void links_send(struct links *links, ring_link number, struct packet *packet);
 /* Sends what is queued, for a moment at most, and closes; or ends the dialling. */
 void links_hang_up(struct links *links, ring_link number);
 
-/* Closes the links that came up by this key. */
-void links_close_by_key(struct links *links, uint32_t key_id);
+/* Closes the links that came up by a key that is accepted no more. */
+void links_close_retired(struct links *links);
 
 /* Stops reading from all links, and starts again: while the inbox is full. */
 void links_pause(struct links *links, bool pause);

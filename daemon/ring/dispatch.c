@@ -219,6 +219,11 @@ static int take_CONFLICT(struct ring *ring, struct frame *frame)
     return conflict_received(ring, &frame->reader, frame->packet);
 }
 
+static int take_RELAY(struct ring *ring, struct frame *frame)
+{
+    return relay_received(ring, &frame->reader, frame->packet);
+}
+
 typedef int (*frame_handler)(struct ring *ring, struct frame *frame);
 
 #define HANDLER_LINK(name, number) [number] = take_##name,

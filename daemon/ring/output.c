@@ -75,6 +75,9 @@ static void output_done(struct ring_output *output)
     case RING_STORE:
         packet_unref(output->store.packet);
         break;
+    case RING_RELAYED:
+        packet_unref(output->relayed.packet);
+        break;
     case RING_DELIVER:
         packet_unref(output->deliver.packet);
         break;

@@ -204,6 +204,16 @@ int heartbeat_received(struct ring *ring, struct link *link, struct reader *read
 void heartbeat_acknowledged(struct ring *ring, struct reader *reader);
 void heartbeat_refresh(struct ring *ring, ring_ticket ticket);
 
+/* ---- relay.c ---- */
+
+void relay_command(struct ring *ring, ring_ticket ticket, struct bytes bytes);
+int relay_received(struct ring *ring, struct reader *reader, struct packet *frame);
+/* The shell has done with the bytes of that RELAYED; of one that is no more it is late. */
+void relay_pass_on(struct ring *ring, ring_ticket ticket);
+/* The view is another one, or none. */
+void relay_abandon(struct ring *ring);
+void relays_done(struct ring *ring);
+
 /* ---- discovery.c, merge.c ---- */
 
 void discovery_begin(struct ring *ring);

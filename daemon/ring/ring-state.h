@@ -306,6 +306,9 @@ struct ring {
     ring_link last_link;
     uint64_t lap_started, lap_usec, heartbeat_number, hop_usec;
     ring_ticket refresh_ticket;
+    struct list relays;       /* that wait for the shell, see relay.c */
+    ring_ticket last_relay;   /* the last ticket of a RELAYED */
+    ring_ticket relay_ticket; /* of the own one under way; 0: none */
 
     /* formation.c and its steps */
     struct formation *formation;

@@ -193,6 +193,13 @@ static void reconfigure(struct ring *ring, const struct ring_config *config)
     ring->config.heartbeat_timeout = config->heartbeat_timeout;
     ring->config.link_timeout = config->link_timeout;
     ring->config.addresses = config->addresses;
+    if (!config->networked || ring->config.networked || ring->counters.cloned)
+        return;
+    /* There is a key now. */
+    ring->config.networked = true;
+    ring->members[ring->view.self].addresses = config->addresses;
+    if (ring->phase == RING_LIVE)
+        discovery_begin(ring);
 }
 
 /* ---- the step ---- */
@@ -223,6 +230,7 @@ void commands_abandon(struct ring *ring)
     if (ring->refresh_ticket)
         ring_emit_reply(ring, ring->refresh_ticket, RING_ABANDONED);
     ring->elect_ticket = ring->refresh_ticket = 0;
+    relay_abandon(ring);
 }
 
 /* The disk takes nothing any more: no promise can be kept, so none is made, and the others are not
@@ -262,6 +270,12 @@ static void command(struct ring *ring, const struct ring_input *in)
         return;
     case RING_REFRESH:
         heartbeat_refresh(ring, in->command.ticket);
+        return;
+    case RING_RELAY:
+        relay_command(ring, in->command.ticket, in->command.bytes);
+        return;
+    case RING_PASS_ON:
+        relay_pass_on(ring, in->command.ticket);
         return;
     }
     check_unreachable();
@@ -373,6 +387,7 @@ struct ring *ring_new(void)
     list_init(&ring->queue);
     list_init(&ring->repaired);
     list_init(&ring->links);
+    list_init(&ring->relays);
     return ring;
 }
 
@@ -382,6 +397,7 @@ void ring_free(struct ring *ring)
         return;
     formation_free(ring);
     links_done(ring);
+    relays_done(ring);
     queue_done(ring);
     delivery_done(ring);
     repair_done(ring);

@@ -99,7 +99,7 @@ enum ring_input_type {
     RING_STORED,       /* every write up to this ticket is on disk */
     RING_STORE_FAILED, /* writes from this ticket on are not, and will not be */
     RING_FETCHED,      /* the answer to a FETCH */
-    RING_CONFIG,       /* new settings: times and addresses; the rest is ignored */
+    RING_CONFIG,       /* new times and addresses, networked from now on; the rest is ignored */
     RING_RETENTION,    /* how far back this node wants to keep the history */
     RING_PRUNED,       /* the store has removed messages below the horizon */
 };
@@ -110,6 +110,8 @@ enum ring_command {
     RING_LEAVE,        /* leave the ring in good order; DONE when left (at the latest after 3 s) */
     RING_JOIN,         /* come back after RING_LEAVE */
     RING_REFRESH,      /* a fresh member list by a lap (hop times); DONE when it is back */
+    RING_RELAY,   /* `bytes` to every other member's shell; DONE when all have PASS_ON'd them */
+    RING_PASS_ON, /* `ticket` is that of a RELAYED: done with it. Not answered */
 };
 
 struct ring_input {
@@ -152,6 +154,7 @@ struct ring_input {
             ring_ticket ticket;            /* chosen by the shell */
             const struct message *message; /* its id, sent, kind, user, room, text; copied */
             struct ring_id node;
+            struct bytes bytes; /* at most RELAY_BYTES_MAX; copied */
         } command;
         struct {
             ring_ticket ticket;
@@ -187,6 +190,7 @@ enum ring_output_type {
     RING_STORE,   /* a write, first in first out; answered by STORED or STORE_FAILED */
     RING_FETCH,   /* a read that sees all earlier writes; answered by FETCHED */
     RING_DELIVER, /* a message has its place in the history now */
+    RING_RELAYED, /* a member's bytes for this shell; to be answered by RING_PASS_ON */
     RING_REPLY,   /* to a command */
     RING_EVENT,   /* for the journal and for those who watch */
 };
@@ -269,6 +273,10 @@ struct ring_output {
             struct packet *packet; /* belongs to the outbox */
             bool late;
         } deliver;
+        struct {
+            ring_ticket ticket;
+            struct packet *packet; /* belongs to the outbox */
+        } relayed;
         struct {
             ring_ticket ticket;
             enum ring_reply reply;

@@ -287,6 +287,7 @@ void sync_go(struct ring *ring)
     ring->leave_asked = false;
     answer_election(ring);
     heartbeat_started(ring);
+    relay_abandon(ring);
     repair_started(ring);
     discovery_view_started(ring);
     live_pump(ring);

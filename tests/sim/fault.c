@@ -101,6 +101,7 @@ static void elect(struct sim *sim, struct node *node)
 static void refresh(struct sim *sim, struct node *node)
 {
     node_command(sim, node, RING_REFRESH, 0);
+    node_command(sim, node, RING_RELAY, 0);
 }
 
 static void leave(struct sim *sim, struct node *node)

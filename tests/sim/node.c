@@ -30,7 +30,8 @@ int message_number(const struct packet *packet)
 static const char *const command_names[] = {[RING_ELECT] = "election",
                                             [RING_LEAVE] = "leave",
                                             [RING_JOIN] = "join",
-                                            [RING_REFRESH] = "refresh"};
+                                            [RING_REFRESH] = "refresh",
+                                            [RING_RELAY] = "relay"};
 
 static void command_answered(struct sim *sim, struct node *node, const struct ring_output *output)
 {
@@ -43,6 +44,8 @@ static void command_answered(struct sim *sim, struct node *node, const struct ri
     if (output->reply.ticket % COMMANDS == RING_ELECT && output->reply.reply == RING_DONE &&
         !ring_id_equal(&view->members[view->leader].id, &target))
         sim_fail(sim, "answers", "node %d tells of an election that did not happen", node->number);
+    if (output->reply.ticket % COMMANDS == RING_RELAY && output->reply.reply == RING_DONE)
+        relay_check(sim, node, output->reply.ticket);
 }
 
 static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
@@ -67,6 +70,9 @@ static void apply(struct sim *sim, struct node *node, const struct ring_output *
         return;
     case RING_DELIVER:
         checkers_delivered(sim, node, output->deliver.packet, output->deliver.late);
+        return;
+    case RING_RELAYED:
+        relay_take(sim, node, output);
         return;
     case RING_REPLY:
         if (output->reply.ticket >= FIRST_COMMAND)
@@ -272,6 +278,7 @@ void node_command(struct sim *sim, struct node *node, enum ring_command command,
     in.command.ticket =
         FIRST_COMMAND + COMMANDS * (NODES_MAX * ++sim->commands + target) + (ring_ticket)command;
     in.command.node = node_id(target);
+    in.command.bytes = relay_bytes(&in.command.ticket);
     node->commands++;
     if (command == RING_ELECT)
         sim_trace(sim, "%d: asks for the election of %llu", node->number,

@@ -113,6 +113,14 @@ enum fault_class {
 
 /* ---- nodes ---- */
 
+#define RELAYED_MAX 64
+
+/* What was relayed to a node's shell. */
+struct relayed {
+    ring_ticket ticket; /* of the origin's command */
+    uint64_t done;      /* when the shell has done with it */
+};
+
 struct node {
     int number;
     int identity;      /* the number that its id is made of: another's for a clone */
@@ -137,8 +145,10 @@ struct node {
     int crash_after;      /* crash behind this many further outputs; -1: not */
     long fail_allocation; /* the allocation that fails, counted from now; 0: none */
     int commands;         /* not answered */
-    bool restored;        /* from an older backup */
-    bool excepted;        /* a clone: nothing is asked of it at the end */
+    size_t relayed_count;
+    struct relayed relayed[RELAYED_MAX]; /* the last ones that its shell was given */
+    bool restored;                       /* from an older backup */
+    bool excepted;                       /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
 
     /* what a reader of its history and its tail has seen */
@@ -296,6 +306,12 @@ struct node *node_of(struct sim *sim, const struct ring_member *member);
 /* False: there are too many. */
 bool trap_set(struct sim *sim, const struct trap *trap);
 void trap_spring(struct sim *sim, struct node *node, const struct packet *packet, bool takes);
+
+/* relay.c */
+struct bytes relay_bytes(const ring_ticket *ticket);
+void relay_take(struct sim *sim, struct node *node, const struct ring_output *output);
+/* The node has been told that all have what it relayed by that command. */
+void relay_check(struct sim *sim, struct node *node, ring_ticket ticket);
 
 /* node.c */
 void node_step(struct sim *sim, struct node *node, struct ring_input *in);

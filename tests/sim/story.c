@@ -124,7 +124,7 @@ static void send(struct sim *sim, const struct line *line)
         node_send_text(sim, node_at(sim, line, 1), (size_t)bytes);
 }
 
-/* elect N TARGET, leave N, join N, refresh N */
+/* elect N TARGET, leave N, join N, refresh N, relay N */
 static void command(struct sim *sim, const struct line *line)
 {
     static const struct {
@@ -133,7 +133,8 @@ static void command(struct sim *sim, const struct line *line)
     } commands[] = {{"elect", RING_ELECT},
                     {"leave", RING_LEAVE},
                     {"join", RING_JOIN},
-                    {"refresh", RING_REFRESH}};
+                    {"refresh", RING_REFRESH},
+                    {"relay", RING_RELAY}};
     struct node *node = node_at(sim, line, 1);
 
     for (size_t i = 0; i < ELEMENTS(commands); i++) {
@@ -392,15 +393,15 @@ static const struct {
     const char *name;
     void (*play)(struct sim *sim, const struct line *line);
 } verbs[] = {
-    {"start", start},      {"await", await},   {"run", run},          {"send", send},
-    {"elect", command},    {"leave", command}, {"join", command},     {"refresh", command},
-    {"kill", kill_node},   {"power", power},   {"pause", pause_node}, {"resume", resume},
-    {"suspend", suspend},  {"wake", wake},     {"hang", hang},        {"unhang", unhang},
-    {"break", break_disk}, {"split", split},   {"cut", cut},          {"lose", lose},
-    {"reset", reset},      {"heal", heal},     {"clock", clock_step}, {"rename", rename_node},
-    {"move", move},        {"backup", backup}, {"restore", backup},   {"retain", retain},
-    {"clone", clone},      {"when", when},     {"expect", expect},    {"quiet", quiet},
-    {"loud", loud},        {"end", end},
+    {"start", start},        {"await", await},      {"run", run},       {"send", send},
+    {"elect", command},      {"leave", command},    {"join", command},  {"refresh", command},
+    {"relay", command},      {"kill", kill_node},   {"power", power},   {"pause", pause_node},
+    {"resume", resume},      {"suspend", suspend},  {"wake", wake},     {"hang", hang},
+    {"unhang", unhang},      {"break", break_disk}, {"split", split},   {"cut", cut},
+    {"lose", lose},          {"reset", reset},      {"heal", heal},     {"clock", clock_step},
+    {"rename", rename_node}, {"move", move},        {"backup", backup}, {"restore", backup},
+    {"retain", retain},      {"clone", clone},      {"when", when},     {"expect", expect},
+    {"quiet", quiet},        {"loud", loud},        {"end", end},
 };
 
 static void play_line(struct sim *sim, struct line *line)
