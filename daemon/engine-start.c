@@ -165,8 +165,7 @@ int engine_connect(struct engine *engine, const struct config *config, char **re
 
     if (result < 0)
         return result;
-    journal_log(engine->journal, TOPIC_RING, LOG_INFO, "listening on port %u",
-                engine->sockets.port);
+    journal_log(engine->journal, LINE_LISTENING, "listening on port %u", engine->sockets.port);
     engine->config.networked = true;
     item = engine_item_new(RING_CONFIG);
     item->input.config.config = &engine->config;

@@ -342,7 +342,7 @@ static void on_relayed(void *userdata, ring_ticket ticket, const struct packet *
     if (text)
         explicit_bzero(text, strlen(text));
     if (result < 0)
-        journal_log(rotation->journal, TOPIC_SECURITY, LOG_ERR,
+        journal_log(rotation->journal, LINE_KEYS_NOT_FOLLOWED,
                     "a change of the ring's keys cannot be followed: %s",
                     error ? error : strerror(-result));
     else
