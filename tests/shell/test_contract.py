@@ -32,6 +32,7 @@ ROWS = {
     "leave": ([], None, STATUS),
     "join": ([], None, STATUS),
     "log": (["normal"], r"\S", {"topics": [str]}),
+    "key": (["list"], r"^0 keys, in ", {"keys": [{"id": str, "used": bool}], "path": str}),
     "help": ([], r"^  send ", None),
 }
 
