@@ -44,12 +44,18 @@ static uint64_t digest_of(const struct intervals *set)
 
 static void take_bases(struct ring *ring)
 {
+    for (size_t i = 0; i < ring->origins_count; i++) {
+        if (intervals_copy(&ring->origins[i]->base, &ring->origins[i]->held) < 0)
+            ring->broken = true;
+    }
+}
+
+static void compute_digests(struct ring *ring)
+{
     ring->base_digest = 0;
     for (size_t i = 0; i < ring->origins_count; i++) {
         struct origin *origin = ring->origins[i];
 
-        if (intervals_copy(&origin->base, &origin->held) < 0)
-            ring->broken = true;
         origin->digest = digest_of(&origin->base);
         if (origin->base.count > 0)
             ring->base_digest += ring_mix(ring_id_hash(&origin->id) + origin->digest);
@@ -88,12 +94,18 @@ void digest_horizon_rose(struct ring *ring)
     }
 }
 
+void digest_send(struct ring *ring)
+{
+    compute_digests(ring);
+    send_digest(ring, &ring->config.id, ring->state.horizon, INT64_MAX, ring->base_digest);
+}
+
 void digest_tell(struct ring *ring)
 {
     take_bases(ring);
     if (view_is_alone(ring))
         return;
-    send_digest(ring, &ring->config.id, ring->state.horizon, INT64_MAX, ring->base_digest);
+    digest_send(ring);
     for (size_t i = 0; i < ring->early_digest_count && !ring->broken; i++) {
         /* Checked like any frame; a bad one only costs its own repair. */
         if (digest_received(ring, ring->early_digest[i]) == -ENOMEM)
@@ -162,7 +174,7 @@ int digest_received(struct ring *ring, struct packet *packet)
     digest = read_u64(&reader);
     if (reader.failed || !view_member(ring, &target) || ring_id_equal(&target, &ring->config.id))
         return -EBADMSG;
-    /* Told again, with a higher ceiling: from the beginning. */
+    /* Told again, after a repair or with a higher ceiling: from the beginning. */
     supply_drop(ring, supply_find(ring, &target));
     supply = supply_new(ring, &target);
     if (!supply)
@@ -171,6 +183,7 @@ int digest_received(struct ring *ring, struct packet *packet)
     supply->ceiling = ceiling;
     supply->digest = digest;
     pass_on(ring, supply);
+    compute_digests(ring);
     if (digest == ring->base_digest)
         supply->ready = true;
     else
@@ -308,13 +321,12 @@ static void conflict_found(struct ring *ring, const struct ring_id *id)
 {
     struct origin *origin = origin_find(ring, id);
 
-    if (origin && !origin->conflict_told) {
-        origin->conflict_told = true;
-        ring_emit_event_about(ring, RING_EVENT_REPAIR_CONFLICT, id);
-    }
-    if (ring_id_equal(id, &ring->config.id)) {
+    if (origin == ring->self) {
         ring_emit_event_about(ring, RING_EVENT_IDENTITY_CONFLICT, id);
         clone_isolate(ring);
+    } else if (origin && !origin->conflict_told) {
+        origin->conflict_told = true;
+        ring_emit_event_about(ring, RING_EVENT_REPAIR_CONFLICT, id);
     }
 }
 

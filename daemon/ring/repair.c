@@ -2,7 +2,8 @@
  *
  * Rule: digest.c finds out who lacks what, supply.c sends it; here it is taken in. What comes is
  * delivered late, as soon as it is stored, and from then on passed on from the store. Below the
- * horizon it is acknowledged and dropped. */
+ * horizon it is acknowledged and dropped. When it has been quiet for a moment, a new digest shows
+ * whether both have the same now. */
 
 #include "ring-internal.h"
 
@@ -90,7 +91,8 @@ static void one_stored(struct ring *ring, struct held_message *held)
     struct origin *origin = origin_find(ring, &held->key.origin);
 
     message_deliver(ring, held, true);
-    if (!origin || intervals_add(&origin->repairable, held->key.seq, held->key.seq) < 0)
+    if (!origin || intervals_add(&origin->repairable, held->key.seq, held->key.seq) < 0 ||
+        intervals_add_sum(&origin->base, held->key.seq, held->key.seq, ring_id_hash(&held->id)) < 0)
         ring->broken = true;
     supply_repaired(ring, &held->key.origin);
     ring->repair_received++;
@@ -132,4 +134,6 @@ void repair_report(struct ring *ring)
 {
     ring_emit_event(ring, RING_EVENT_REPAIR)->number = ring->repair_received;
     ring->repair_received = 0;
+    if (ring->phase == RING_LIVE && ring->predecessor)
+        digest_send(ring);
 }

@@ -287,6 +287,8 @@ void repair_done(struct ring *ring);
 
 /* What this node had at START, told to its predecessor, and what came before START. */
 void digest_tell(struct ring *ring);
+/* The same of what it has now, to see that a repair made it the same. */
+void digest_send(struct ring *ring);
 /* This node's horizon rose: what it will not keep for those it supplies, others must supply. */
 void digest_horizon_rose(struct ring *ring);
 void digest_early(struct ring *ring, struct packet *packet);

@@ -87,7 +87,7 @@ struct origin {
     struct ring_id id;
     struct intervals held;   /* received and given to the store, pruned since or not; with sums */
     struct intervals pruned; /* a part of it: not in the store any more */
-    struct intervals base;   /* as held was at START: what digests and HAVE tell */
+    struct intervals base;   /* held at START, or repaired since: what digests tell */
     struct intervals repairable; /* in the store at START, or repaired since */
     uint64_t digest;             /* of base */
     bool conflict_told;          /* others hold other messages under its seqs, and it was told */

@@ -4,8 +4,9 @@ it."""
 import os
 
 import pytest
+from flow import Flow
 from host import BUILD, ENVIRONMENT
-from ring import Flow, await_everything, await_ring, await_same_history, leader_of, start_together
+from ring import await_everything, await_ring, await_same_history, leader_of, start_together
 
 LIBRARY = BUILD / "tests" / "hosts" / "libhang-disk.so"
 
