@@ -411,20 +411,11 @@ static int take_have(struct ring *ring, struct supply *supply, struct reader *re
 
 int have_received(struct ring *ring, struct packet *packet)
 {
-    struct ring_id supplier, target;
-    struct reader reader;
     struct supply *supply;
+    struct reader reader;
+    int result;
 
     reader_begin(&reader, packet->data, packet->size);
-    supplier = read_id(&reader);
-    target = read_id(&reader);
-    if (reader.failed || !view_member(ring, &supplier) || !view_member(ring, &target) ||
-        ring_id_equal(&target, &ring->config.id))
-        return -EBADMSG;
-    if (!ring_id_equal(&supplier, &ring->config.id)) {
-        link_send(ring, ring->predecessor, packet_ref(packet));
-        return 0;
-    }
-    supply = supply_find(ring, &target);
-    return supply ? take_have(ring, supply, &reader) : -EBADMSG;
+    result = supply_addressed(ring, &reader, packet, &supply);
+    return result > 0 ? take_have(ring, supply, &reader) : result;
 }

@@ -315,6 +315,10 @@ void supplies_pump(struct ring *ring);
 void supplies_done(struct ring *ring);
 void supply_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
                     struct packet *const *packets);
+/* Reads whom a frame from a target to its supplier is for. 1: for this node, as part of the
+ * returned supply; 0: it has been passed on; -EBADMSG. */
+int supply_addressed(struct ring *ring, struct reader *reader, struct packet *packet,
+                     struct supply **ret);
 int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet *packet);
 
 void retention_wanted(struct ring *ring, uint64_t horizon);

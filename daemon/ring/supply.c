@@ -231,11 +231,10 @@ void supply_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
         supplies_pump(ring);
 }
 
-int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet *packet)
+int supply_addressed(struct ring *ring, struct reader *reader, struct packet *packet,
+                     struct supply **ret)
 {
     struct ring_id supplier = read_id(reader), target = read_id(reader);
-    uint64_t bytes = read_u64(reader);
-    struct supply *supply;
 
     if (reader->failed || !view_member(ring, &supplier) || !view_member(ring, &target) ||
         ring_id_equal(&target, &ring->config.id))
@@ -244,8 +243,19 @@ int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet 
         link_send(ring, ring->predecessor, packet_ref(packet));
         return 0;
     }
-    supply = supply_find(ring, &target);
-    if (!supply)
+    *ret = supply_find(ring, &target);
+    return *ret ? 1 : -EBADMSG;
+}
+
+int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet *packet)
+{
+    struct supply *supply;
+    int result = supply_addressed(ring, reader, packet, &supply);
+    uint64_t bytes = read_u64(reader);
+
+    if (result <= 0)
+        return result;
+    if (reader->failed)
         return -EBADMSG;
     supply->unacknowledged -= MIN(bytes, supply->unacknowledged);
     supplies_pump(ring);
