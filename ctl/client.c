@@ -89,12 +89,12 @@ int client_call(struct client *client, const char *method, struct json_object *p
     return text ? write_all(client->fd, text, size + 1) : -ENOMEM;
 }
 
-static int read_more(struct client *client)
+static int read_more(struct client *client, int flags)
 {
     ssize_t size;
 
     do {
-        size = read(client->fd, client->buffer, sizeof(client->buffer));
+        size = recv(client->fd, client->buffer, sizeof(client->buffer), flags);
     } while (size < 0 && errno == EINTR);
     if (size <= 0)
         return size < 0 ? -errno : -ECONNRESET;
@@ -103,7 +103,7 @@ static int read_more(struct client *client)
     return 0;
 }
 
-int client_reply(struct client *client, struct varlink_reply *ret)
+static int take_reply(struct client *client, int flags, struct varlink_reply *ret)
 {
     struct json_object *object = NULL;
     const char *reason;
@@ -113,7 +113,7 @@ int client_reply(struct client *client, struct varlink_reply *ret)
         size_t used;
 
         if (client->begin == client->end) {
-            result = read_more(client);
+            result = read_more(client, flags);
             if (result < 0)
                 return result;
         }
@@ -128,6 +128,21 @@ int client_reply(struct client *client, struct varlink_reply *ret)
         return -EBADMSG;
     }
     return 0;
+}
+
+int client_reply(struct client *client, struct varlink_reply *ret)
+{
+    return take_reply(client, 0, ret);
+}
+
+int client_try_reply(struct client *client, struct varlink_reply *ret)
+{
+    return take_reply(client, MSG_DONTWAIT, ret);
+}
+
+int client_fd(const struct client *client)
+{
+    return client->fd;
 }
 
 bool client_has_input(const struct client *client)

@@ -28,6 +28,12 @@ int client_call(struct client *client, const char *method, struct json_object *p
  * the daemon closed the connection; -EBADMSG: it sent what is no reply. */
 int client_reply(struct client *client, struct varlink_reply *ret);
 
+/* The same without waiting: -EAGAIN: there is no whole reply yet. */
+int client_try_reply(struct client *client, struct varlink_reply *ret);
+
+/* What poll() can wait for; belongs to the client. */
+int client_fd(const struct client *client);
+
 /* Whether a reply, or a part of one, can be read without waiting. */
 bool client_has_input(const struct client *client);
 

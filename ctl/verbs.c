@@ -28,6 +28,7 @@ static const struct verb verbs[] = {
     {"elect", "[NODE]", "make NODE, or this host, the leader", verb_elect},
     {"leave", "", "leave the ring in good order; the daemon stays up", verb_leave},
     {"join", "", "come back after leave", verb_join},
+    {"chat", "[-r|--room ROOM]", "chat in this terminal; /help tells more", verb_chat},
     {"log", "[debug|heartbeat|normal|TOPIC...]", "show or set what goes to the journal", verb_log},
     {"key", "[--file PATH] generate|show|add|use|remove|list [ID]",
      "make, hand out and change the keys of the ring", verb_key},

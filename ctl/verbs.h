@@ -47,6 +47,7 @@ int verb_leave(struct context *context, int argc, char **argv);
 int verb_join(struct context *context, int argc, char **argv);
 int verb_key(struct context *context, int argc, char **argv);
 int verb_log(struct context *context, int argc, char **argv);
+int verb_chat(struct context *context, int argc, char **argv);
 int verb_help(struct context *context, int argc, char **argv);
 
 /* ---- for verbs ---- */

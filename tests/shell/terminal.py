@@ -1,6 +1,7 @@
 """A real terminal, that of tmux, for programs that talk to people. Every wait is for what the
 program writes, with a deadline."""
 
+import contextlib
 import os
 import re
 import select
@@ -42,6 +43,12 @@ class Terminal:
         return self
 
     def __exit__(self, *_):
+        # The program may save something when its terminal goes away.
+        with contextlib.suppress(ProcessLookupError):
+            program = os.pidfd_open(int(self._flag("pane_pid")))
+            self._tmux("kill-server", check=False)
+            assert select.select([program], [], [], PATIENCE)[0], "the program does not end"
+            os.close(program)
         self._tmux("kill-server", check=False)
         os.close(self.output)
         self.directory.cleanup()

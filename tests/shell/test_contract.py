@@ -36,6 +36,9 @@ ROWS = {
     "help": ([], r"^  send ", None),
 }
 
+# Verbs for a terminal: test_chat.py has what they do there.
+INTERACTIVE = {"chat"}
+
 VERBS = control("--verbs").stdout.decode().split()
 
 
@@ -64,7 +67,14 @@ def differences(schema, value, at="$"):
 
 
 def test_every_verb_has_a_row():
-    assert sorted(ROWS) == sorted(VERBS)
+    assert set(ROWS) | INTERACTIVE == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(INTERACTIVE))
+def test_a_verb_for_a_terminal_says_so(daemon, verb):
+    done = daemon.control(verb)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"no terminal" in done.stderr
 
 
 def test_a_difference_from_a_schema_is_found():
@@ -113,7 +123,7 @@ def test_an_unknown_option_is_a_usage_error_that_shows_the_usage(daemon, verb):
                         rf"usage: ringchatctl {verb}\b.*\n", done.stderr.decode()), done.stderr
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "help"])
+@pytest.mark.parametrize("verb", [verb for verb in ROWS if verb != "help"])
 def test_without_a_daemon_a_verb_says_how_to_start_it(verb):
     done = control(verb, *ROWS[verb][0], socket_path="/nonexistent/control")
     assert done.returncode == 3

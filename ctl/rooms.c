@@ -1,0 +1,213 @@
+#include "rooms.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+struct room *rooms_get(struct rooms *rooms, const char *name)
+{
+    struct room *grown;
+
+    for (size_t i = 0; i < rooms->count; i++) {
+        if (strcmp(rooms->list[i].name, name) == 0)
+            return &rooms->list[i];
+    }
+    grown = reallocarray(rooms->list, rooms->count + 1, sizeof(*grown));
+    if (!grown)
+        return NULL;
+    rooms->list = grown;
+    grown[rooms->count] = (struct room){.name = strdup(name)};
+    return grown[rooms->count].name ? &grown[rooms->count++] : NULL;
+}
+
+uint64_t rooms_unread(const struct rooms *rooms, const char *except)
+{
+    uint64_t unread = 0;
+
+    for (size_t i = 0; i < rooms->count; i++) {
+        if (!except || strcmp(rooms->list[i].name, except) != 0)
+            unread += rooms->list[i].unread;
+    }
+    return unread;
+}
+
+void rooms_set_cursor(struct rooms *rooms, const char *cursor)
+{
+    char *copy = strdup(cursor);
+
+    if (!copy)
+        return;
+    free(rooms->cursor);
+    rooms->cursor = copy;
+}
+
+void rooms_done(struct rooms *rooms)
+{
+    for (size_t i = 0; i < rooms->count; i++)
+        free(rooms->list[i].name);
+    free(rooms->list);
+    free(rooms->cursor);
+    *rooms = (struct rooms){0};
+}
+
+/* ---- the file ---- */
+
+/* Makes the directory. Its path, to be freed, or NULL. */
+static char *state_directory(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    _cleanup_free_ char *base = NULL, *path = NULL;
+
+    if (state && *state == '/')
+        base = strdup(state);
+    else if (!home || *home != '/' || asprintf(&base, "%s/.local/state", home) < 0)
+        return NULL;
+    if (!base || asprintf(&path, "%s/ringchat", base) < 0)
+        return NULL;
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    mkdir(path, 0700);
+    return steal_pointer(path);
+}
+
+static char *state_path(const char *node_id, const char *suffix)
+{
+    _cleanup_free_ char *directory = state_directory();
+    char *path = NULL;
+
+    if (!directory || asprintf(&path, "%s/read-%s%s", directory, node_id, suffix) < 0)
+        return NULL;
+    return path;
+}
+
+/* A line is "cursor CURSOR" or "unread COUNT ROOM"; others are of another version. */
+static void take_line(struct rooms *rooms, char *line)
+{
+    struct room *room;
+    char *end;
+
+    line[strcspn(line, "\n")] = '\0';
+    if (strncmp(line, "cursor ", 7) == 0)
+        rooms_set_cursor(rooms, line + 7);
+    if (strncmp(line, "unread ", 7) != 0)
+        return;
+    errno = 0;
+    uint64_t unread = strtoull(line + 7, &end, 10);
+    if (errno != 0 || *end != ' ' || end[1] == '\0')
+        return;
+    room = rooms_get(rooms, end + 1);
+    if (room)
+        room->unread = unread;
+}
+
+void rooms_load(struct rooms *rooms, const char *node_id)
+{
+    _cleanup_free_ char *path = state_path(node_id, ""), *line = NULL;
+    FILE *file = path ? fopen(path, "re") : NULL;
+    size_t allocated = 0;
+
+    if (!file)
+        return;
+    while (getline(&line, &allocated, file) >= 0)
+        take_line(rooms, line);
+    fclose(file);
+}
+
+void rooms_save(const struct rooms *rooms, const char *node_id)
+{
+    _cleanup_free_ char *path = state_path(node_id, ""), *new_path = state_path(node_id, ".new");
+    FILE *file = path && new_path && rooms->cursor ? fopen(new_path, "we") : NULL;
+
+    if (!file)
+        return;
+    fprintf(file, "cursor %s\n", rooms->cursor);
+    for (size_t i = 0; i < rooms->count; i++) {
+        /* A name with a newline in it would be two lines. */
+        if (rooms->list[i].unread > 0 && !strchr(rooms->list[i].name, '\n'))
+            fprintf(file, "unread %llu %s\n", (unsigned long long)rooms->list[i].unread,
+                    rooms->list[i].name);
+    }
+    if (fclose(file) == 0)
+        rename(new_path, path);
+    else
+        remove(new_path);
+}
+
+/* ---- counting ---- */
+
+static void count_message(struct rooms *rooms, struct json_object *message)
+{
+    struct room *room = rooms_get(rooms, field_text(message, "room"));
+
+    if (!room)
+        return;
+    room->unread++;
+    room->last = field_number(message, "sent");
+}
+
+/* One Tail that does not follow. 0; 1: the cursor is of no use; an exit code, negative, after a
+ * message. */
+static int count_tail(const struct context *context, struct rooms *rooms, uint64_t *ret_counted)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct json_object *parameters = json_object_new_object();
+    bool continues = true, stale = false;
+    int result = context_connect(context, &client);
+
+    if (rooms->cursor)
+        json_object_object_add(parameters, "after", json_object_new_string(rooms->cursor));
+    else
+        json_object_object_add(parameters, "lines", json_object_new_int64(0));
+    if (result != 0) {
+        json_object_put(parameters);
+        return -result;
+    }
+    result = client_call(client, VARLINK_INTERFACE ".Tail", parameters, true);
+    while (result == 0 && continues && *ret_counted < COUNT_MAX) {
+        struct varlink_reply reply;
+
+        result = client_reply(client, &reply);
+        if (result < 0)
+            break;
+        continues = reply.continues;
+        stale = reply.error != NULL;
+        if (!stale && field(reply.parameters, "message")) {
+            count_message(rooms, field(reply.parameters, "message"));
+            ++*ret_counted;
+        }
+        if (!stale && *field_text(reply.parameters, "cursor"))
+            rooms_set_cursor(rooms, field_text(reply.parameters, "cursor"));
+        varlink_reply_done(&reply);
+    }
+    if (result < 0)
+        return -context_unreachable(context, -ECONNRESET);
+    return stale ? 1 : 0;
+}
+
+static void forget_cursor(struct rooms *rooms)
+{
+    free(rooms->cursor);
+    rooms->cursor = NULL;
+}
+
+int rooms_catch_up(const struct context *context, struct rooms *rooms, uint64_t *ret_counted)
+{
+    uint64_t counted = 0, again = 0;
+    int result = count_tail(context, rooms, &counted);
+
+    /* Of another history, or so far behind that counting goes on no longer: from the end on. */
+    if (result == 1 || counted >= COUNT_MAX) {
+        forget_cursor(rooms);
+        result = count_tail(context, rooms, &again);
+    }
+    if (ret_counted)
+        *ret_counted = counted;
+    return result < 0 ? -result : 0;
+}
