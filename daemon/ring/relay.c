@@ -46,12 +46,16 @@ void relay_command(struct ring *ring, ring_ticket ticket, struct bytes bytes)
 {
     struct writer writer;
 
-    if (ring->phase != RING_LIVE || view_is_alone(ring)) {
-        ring_emit_reply(ring, ticket, ring->phase == RING_FORMING ? RING_BUSY : RING_DONE);
+    if (ring->phase == RING_FAILED) {
+        ring_emit_reply(ring, ticket, RING_STORE_BROKEN);
         return;
     }
-    if (bytes.size > RELAY_BYTES_MAX) {
+    if (ring->phase == RING_FORMING || bytes.size > RELAY_BYTES_MAX) {
         ring_emit_reply(ring, ticket, RING_BUSY);
+        return;
+    }
+    if (view_is_alone(ring)) {
+        ring_emit_reply(ring, ticket, RING_DONE);
         return;
     }
     if (ring->relay_ticket)
