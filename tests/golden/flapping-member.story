@@ -15,9 +15,13 @@ await 0 1 2 within 1000
 kill 1
 await 0 2 within 1000
 start 1
+run 800
+expect node 1 alone
 await 0 1 2 within 4000
 kill 1
 await 0 2 within 1000
 start 1
+run 1800
+expect node 1 alone
 await 0 1 2 within 6000
 end

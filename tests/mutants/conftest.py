@@ -1,4 +1,4 @@
-"""The table of the mutants, at the end of the output."""
+"""The table of the mutants, what noticed each, and where, at the end of the output."""
 
 KILLED = []
 
@@ -7,5 +7,5 @@ def pytest_terminal_summary(terminalreporter):
     if not KILLED:
         return
     terminalreporter.section("mutants of the core")
-    for name, checker, seed in KILLED:
-        terminalreporter.write_line(f"{name:45} {checker:14} seed {seed}")
+    for name, checker, where in KILLED:
+        terminalreporter.write_line(f"{name:45} {checker:14} {where}")

@@ -3,10 +3,16 @@
 
 #include "sim.h"
 
+#define NODES_LOOKED_AT 64
+
 static void stepped(struct sim *sim, struct node *node)
 {
-    const char *broken = node->ring ? ring_broken_invariant(node->ring) : NULL;
+    const char *broken;
 
+    /* They cost as much as a ring has members: in the largest a part of the steps is looked at. */
+    if (!node->ring || (sim->nodes_count > NODES_LOOKED_AT && sim->events_made % 16 != 0))
+        return;
+    broken = ring_broken_invariant(node->ring);
     if (broken)
         sim_fail(sim, "outputs", "at node %d it does not hold that %s", node->number, broken);
 }

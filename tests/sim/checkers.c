@@ -5,8 +5,8 @@
 #include "sim.h"
 
 static const struct checker *const checkers[] = {
-    &check_outputs, &check_membership, &check_bounds,  &check_integrity,   &check_order,
-    &check_once,    &check_durability, &check_answers, &check_convergence,
+    &check_outputs, &check_membership, &check_bounds,     &check_integrity, &check_order,
+    &check_late,    &check_once,       &check_durability, &check_answers,   &check_convergence,
 };
 
 const struct node *sim_first(const struct sim *sim)
@@ -57,6 +57,14 @@ void checkers_answered(struct sim *sim, struct node *node, int number, enum ring
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
         if (checkers[i]->answered)
             checkers[i]->answered(sim, node, number, reply);
+    }
+}
+
+void checkers_stored(struct sim *sim, struct node *node, const struct message *message, int number)
+{
+    for (size_t i = 0; i < ELEMENTS(checkers); i++) {
+        if (checkers[i]->stored)
+            checkers[i]->stored(sim, node, message, number);
     }
 }
 

@@ -29,6 +29,7 @@ static void begin_commit(struct sim *sim, struct node *node)
 
     if (!sim->story && sim_chance(sim, SLOW_COMMIT_PERCENT))
         delay += SLOW_COMMIT_USEC;
+    delay = node->commit_usec > delay ? node->commit_usec : delay;
     node->committing = true;
     node->commit_count = node->requests_count;
     event = sim_event(sim, node->number, delay, EVENT_COMMIT);
@@ -51,7 +52,7 @@ static enum request_kind kind_of(const struct ring_output *output)
     check_unreachable();
 }
 
-static void tell_failed(struct sim *sim, struct node *node, ring_ticket ticket)
+void disk_tell_failed(struct sim *sim, struct node *node, ring_ticket ticket)
 {
     struct event *event = sim_event(sim, node->number, 100, EVENT_INPUT);
 
@@ -78,10 +79,9 @@ void disk_submit(struct sim *sim, struct node *node, const struct ring_output *o
 
     if (output->type == RING_STORE)
         check_horizon(sim, node, output);
-
-    if (node->disk_broken) {
+    if (node->disk_broken || (node->disk_full && output->type == RING_STORE)) {
         if (output->type == RING_STORE)
-            tell_failed(sim, node, output->store.ticket);
+            disk_tell_failed(sim, node, output->store.ticket);
         return;
     }
     node->requests = grow(node->requests, node->requests_count, &node->requests_allocated,
@@ -163,21 +163,13 @@ static void write_message(struct sim *sim, struct node *node, const struct reque
     check(message_unpack(request->packet, &message) == 0);
     if (request->from_outbox)
         remove_from_outbox(disk, number);
-    for (size_t i = 0; i < disk->count; i++) {
-        const struct record *there = &disk->messages[i];
-
-        if (there->key.seq != message.key.seq ||
-            !ring_id_equal(&there->key.origin, &message.key.origin))
-            continue;
-        if (!ring_id_equal(&there->id, &message.id))
-            sim_fail(sim, "integrity", "node %d has two messages under one seq", node->number);
-        return;
-    }
     if (!disk->has)
         disk->has = calloc(MESSAGES_MAX, sizeof(*disk->has));
     check(disk->has != NULL);
+    checkers_stored(sim, node, &message, number);
+    if (sim->failed || disk->has[number] != NEVER_HAD)
+        return;
     disk->has[number] = HAS;
-    sim->messages[number].hlc = message.key.hlc;
     disk->messages = grow(disk->messages, disk->count, &disk->allocated, sizeof(struct record));
     disk->messages[disk->count++] = (struct record){.packet = packet_ref(request->packet),
                                                     .key = message.key,
@@ -317,116 +309,4 @@ void disk_commit(struct sim *sim, struct node *node, size_t count)
     node->committing = false;
     if (node->requests_count > 0)
         begin_commit(sim, node);
-}
-
-/* ---- faults ---- */
-
-void disk_hang(struct sim *sim, struct node *node)
-{
-    sim_trace(sim, "%d: the disk hangs", node->number);
-    node->disk_hangs = true;
-}
-
-void disk_go_on(struct sim *sim, struct node *node)
-{
-    size_t due = node->commit_due;
-
-    if (!node->disk_hangs)
-        return;
-    sim_trace(sim, "%d: the disk goes on", node->number);
-    node->disk_hangs = false;
-    node->commit_due = 0;
-    if (node->running && due > 0)
-        disk_commit(sim, node, due);
-}
-
-/* From here on every write fails; what is under way is lost. */
-void disk_break(struct sim *sim, struct node *node)
-{
-    if (!node->running || node->disk_broken)
-        return;
-    sim_trace(sim, "%d: the disk fails", node->number);
-    disk_lose_requests(node);
-    node->disk_broken = true;
-    tell_failed(sim, node, node->last_ticket + 1);
-}
-
-void disk_copy(struct disk *to, const struct disk *from)
-{
-    *to = (struct disk){.state = from->state, .count = from->count, .allocated = from->count};
-    to->messages = calloc(from->count + 1, sizeof(struct record));
-    to->has = calloc(MESSAGES_MAX, sizeof(*to->has));
-    check(to->messages != NULL && to->has != NULL);
-    for (size_t i = 0; i < from->count; i++) {
-        to->messages[i] = from->messages[i];
-        if (to->messages[i].packet)
-            packet_ref(to->messages[i].packet);
-        to->has[to->messages[i].number] = to->messages[i].packet ? HAS : PRUNED;
-    }
-}
-
-static bool anybody_else_has(const struct sim *sim, const struct node *node, int message)
-{
-    for (size_t i = 0; i < sim->nodes_count; i++) {
-        if (&sim->nodes[i] != node && disk_has(&sim->nodes[i].disk, message))
-            return true;
-    }
-    return false;
-}
-
-/* What was on no other disk is lost with this one, and nobody can help it. */
-static void restore(struct sim *sim, struct node *node)
-{
-    node_crash(sim, node, false);
-    for (size_t i = 0; i < sim->messages_count; i++) {
-        if (!disk_has(&sim->backup, (int)i) && !anybody_else_has(sim, node, (int)i))
-            sim->messages[i].excused = true;
-    }
-    sim_trace(sim, "%d: an older backup of %zu messages comes back", node->number,
-              sim->backup.count);
-    disk_free(&node->disk);
-    node->disk = sim->backup;
-    sim->backup = (struct disk){0};
-    node->restored = true;
-    node->has_last = false;
-    node->top = (struct message_key){0};
-    node_start(sim, node);
-}
-
-/* One node a seed has a backup made, and gets it back later; a run lasts at least 2 s, so that the
- * runs of the lost life are not taken again. */
-void disk_back_up_or_restore(struct sim *sim, struct node *node)
-{
-    if (sim->has_backup) {
-        if (sim->backup.messages && sim->now > sim->backup_time + 2000000)
-            restore(sim, &sim->nodes[sim->backup_node]);
-        return;
-    }
-    if (node->disk.outbox_count > 0 || node->disk.state.run == 0)
-        return;
-    sim_trace(sim, "%d: a backup is made", node->number);
-    sim->has_backup = true;
-    sim->backup_node = node->number;
-    sim->backup_time = sim->now;
-    disk_copy(&sim->backup, &node->disk);
-}
-
-void disk_lose_requests(struct node *node)
-{
-    for (size_t i = 0; i < node->requests_count; i++)
-        packet_unref(node->requests[i].packet);
-    node->requests_count = 0;
-    node->committing = false;
-}
-
-void disk_free(struct disk *disk)
-{
-    for (size_t i = 0; i < disk->count; i++)
-        packet_unref(disk->messages[i].packet);
-    for (size_t i = 0; i < disk->outbox_count; i++)
-        packet_unref(disk->outbox[i]);
-    free(disk->messages);
-    free(disk->has);
-    free(disk->outbox);
-    *disk = (struct disk){0};
 }

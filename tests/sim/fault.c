@@ -7,6 +7,11 @@
 #include "sim.h"
 
 #define CLOCK_STEP_MAX_SEC 7200
+#define CENTURY_USEC (100LL * 365 * 86400 * 1000000)
+
+/* A host sleeps so long now and then, and runs are long enough for the rest. */
+#define LONG_SLEEP_USEC (3600ULL * 1000000)
+#define LONG_SLEEP_PERCENT 10
 
 /* The longest history that a node with retention keeps: some of it, and not all. */
 #define RETENTION_MAX_USEC (4 * USEC_PER_SEC)
@@ -80,8 +85,13 @@ static void partition(struct sim *sim, struct node *node)
     }
 }
 
+/* By some hours, or to before 1970, or behind 2080. */
 static void step_clock(struct sim *sim, struct node *node)
 {
+    if (sim_chance(sim, 10)) {
+        node->clock_skew = sim_chance(sim, 50) ? -2 * WALL_BEGIN_MSEC * 1000 : 100 * CENTURY_USEC;
+        return;
+    }
     node->clock_skew +=
         ((int64_t)sim_below(sim, 2 * CLOCK_STEP_MAX_SEC) - CLOCK_STEP_MAX_SEC) * 1000000;
 }
@@ -91,6 +101,48 @@ static void lose_datagrams(struct sim *sim, struct node *node)
     (void)node;
     sim->datagram_loss = (unsigned)sim_below(sim, 60);
     sim->datagram_copies = (unsigned)sim_below(sim, 30);
+    sim->datagrams_late = (unsigned)sim_below(sim, 50);
+}
+
+static void suspend(struct sim *sim, struct node *node)
+{
+    if (!node->running || node->paused)
+        return;
+    node_suspend(sim, node);
+    if (sim_chance(sim, LONG_SLEEP_PERCENT) && sim->nodes_count < 10)
+        sim_run(sim, sim->now + LONG_SLEEP_USEC);
+}
+
+/* It counts when the daemon starts again. */
+static void move(struct sim *sim, struct node *node)
+{
+    if (node->running)
+        node_crash(sim, node, sim_chance(sim, 50));
+    if (sim_chance(sim, 50))
+        node->renamed++;
+    else
+        node->moved++;
+}
+
+/* Its clock is right, and it has no messages of its own that would go out twice. */
+static void clone(struct sim *sim, struct node *node)
+{
+    struct node *twin = &sim->nodes[sim->nodes_count - 1];
+
+    if (sim->nodes_count < 3 || twin->life > 0 || node == twin || node->disk.state.run == 0 ||
+        node->disk.outbox_count > 0)
+        return;
+    sim_trace(sim, "%d: gets a copy of %d's state directory", twin->number, node->number);
+    disk_copy(&twin->disk, &node->disk);
+    twin->identity = node->number;
+    node_start(sim, twin);
+}
+
+static void retry(struct sim *sim, struct node *node)
+{
+    node_send_message(sim, node);
+    if (!sim->failed)
+        node_retry(sim, node, sim_chance(sim, 50));
 }
 
 static void elect(struct sim *sim, struct node *node)
@@ -133,11 +185,17 @@ static const struct fault {
     {FAULT_DATAGRAMS, lose_datagrams},
     {FAULT_DISK_HANG, disk_hang},
     {FAULT_DISK_FAIL, disk_break},
+    {FAULT_DISK_FULL, disk_fill},
+    {FAULT_SUSPEND, suspend},
+    {FAULT_STARVE, node_starve},
+    {FAULT_MOVE, move},
+    {FAULT_CLONE, clone},
     {FAULT_BACKUP, disk_back_up_or_restore},
     {FAULT_ELECT, elect},
     {FAULT_REFRESH, refresh},
     {FAULT_LEAVE, leave},
     {FAULT_RETENTION, retain_less},
+    {FAULT_RETRY, retry},
 };
 
 /* Every seed has a few classes of its own: combinations come up that a mixture of all would not
@@ -147,7 +205,7 @@ void fault_choose_classes(struct sim *sim)
     bool any = false;
 
     for (size_t i = 0; i < FAULT_CLASSES; i++) {
-        sim->classes[i] = sim_chance(sim, 35);
+        sim->classes[i] = sim_chance(sim, i == FAULT_CLONE ? 6 : 30);
         any |= sim->classes[i];
     }
     if (!any)
@@ -155,6 +213,10 @@ void fault_choose_classes(struct sim *sim)
     /* The run of a restored node is told from its lost ones by a clock that goes on. */
     if (sim->classes[FAULT_BACKUP])
         sim->classes[FAULT_CLOCK] = false;
+    /* The same for two that share an id; and what only the one that stays alone has is lost. */
+    if (sim->classes[FAULT_CLONE])
+        sim->classes[FAULT_CLOCK] = sim->classes[FAULT_BACKUP] = sim->classes[FAULT_RETENTION] =
+            false;
 }
 
 static void heal_network(struct sim *sim)
@@ -163,14 +225,25 @@ static void heal_network(struct sim *sim)
     memset(sim->cut, 0, sizeof(sim->cut));
 }
 
+/* The last node, until it is made a clone. */
+static bool is_kept_for_later(const struct sim *sim, const struct node *node)
+{
+    return sim->classes[FAULT_CLONE] && node->life == 0 &&
+           (size_t)node->number + 1 == sim->nodes_count && sim->nodes_count > 2;
+}
+
 static void mend_node(struct sim *sim, struct node *node)
 {
     /* A daemon whose disk failed ends, and is started again. */
-    if (node->disk_broken)
+    if (node->disk_broken || node->disk_full)
         node_crash(sim, node, false);
+    node->disk_full = false;
     disk_go_on(sim, node);
+    node->starved = false;
+    if (node->suspended)
+        node_wake(sim, node);
     node_resume(sim, node);
-    if (!node->running && !sim->failed)
+    if (!node->running && !sim->failed && !is_kept_for_later(sim, node))
         node_start(sim, node);
     node_rejoin(sim, node);
 }
@@ -197,6 +270,7 @@ void fault_heal_all(struct sim *sim)
 {
     heal_network(sim);
     sim->datagram_loss = 2;
+    sim->datagrams_late = 0;
     for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
         struct node *node = &sim->nodes[i];
 

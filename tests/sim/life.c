@@ -96,12 +96,15 @@ void node_start(struct sim *sim, struct node *node)
     struct ring_config config = {.id = node_id((size_t)node->identity),
                                  .ring = {"sim", 3},
                                  .addresses = {.count = 1},
-                                 .heartbeat_interval = 500000,
-                                 .heartbeat_timeout = 2000000,
-                                 .link_timeout = 1000000,
+                                 .heartbeat_interval = node->heartbeat_interval,
+                                 .heartbeat_timeout = node->heartbeat_timeout,
+                                 .link_timeout = node->link_timeout,
                                  .networked = true};
     char name[16];
 
+    /* A story's do not depend on what else is drawn. */
+    if (sim->story)
+        sim->random = ((uint64_t)node->number << 32) + node->life;
     config.instance = node->instance = sim_random(sim);
     config.entropy = sim_random(sim);
     snprintf(name, sizeof(name), node->renamed ? "node%d.%u" : "node%d", node->number,
@@ -109,12 +112,14 @@ void node_start(struct sim *sim, struct node *node)
     config.name = (struct bytes){name, strlen(name)};
     config.addresses.list[0] = network_address(node);
     node->life++;
+    node->started = sim->now;
     node->running = node->host_up = true;
     node->paused = node->suspended = false;
     node->crash_after = -1;
     node->fail_allocation = 0;
     node->disk_broken = false;
     node->commands = 0;
+    node->live_view = node->view_before = 0;
     node->checked_view = node->checked_formation = 0;
     /* What is on disk; a higher epoch was told to nobody, or comes again by the others. */
     node->checked_epoch = node->disk.state.epoch;
@@ -153,9 +158,11 @@ void node_crash(struct sim *sim, struct node *node, bool power)
     node->host_up = !power;
     if (!power)
         network_process_gone(sim, node);
-    /* What was being written may be on the disk, and nobody was told. */
-    if (node->committing && !node->disk_broken && !sim->story && sim_chance(sim, 30))
-        disk_commit(sim, node, node->commit_count);
+    /* What was being written may be on the disk, all or the first part, and nobody was told. */
+    if (node->committing && !node->disk_broken && !sim->story && sim_chance(sim, 50))
+        disk_commit(sim, node,
+                    sim_chance(sim, 50) ? node->commit_count
+                                        : sim_below(sim, node->commit_count + 1));
     node->life++;
     node->commands = 0;
     node->crash_after = -1;
@@ -163,7 +170,7 @@ void node_crash(struct sim *sim, struct node *node, bool power)
     for (size_t i = 0; i < node->inbox_count; i++)
         event_free(node->inbox[i]);
     node->inbox_count = 0;
-    node->paused = false;
+    node->paused = node->suspended = node->starved = false;
     ring_free(node->ring);
     node->ring = NULL;
 }

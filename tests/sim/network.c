@@ -10,6 +10,9 @@
 /* The port of a simulated node tells which one it is, and how often it has moved. */
 #define FIRST_PORT 100
 
+/* How much a datagram can be behind others. */
+#define DATAGRAM_LATE_USEC 100000
+
 /* Datagrams that a socket's buffer holds. */
 #define SOCKET_DATAGRAMS 200
 
@@ -189,7 +192,11 @@ static void send_datagram(struct sim *sim, const struct node *node, int to, stru
     if (sim->cut[node->number][to] || !sim->nodes[to].running || socket_is_full(&sim->nodes[to]) ||
         sim_chance(sim, sim->datagram_loss))
         return;
-    event = sim_event(sim, to, latency(sim), EVENT_INPUT);
+    event = sim_event(sim, to,
+                      latency(sim) + (sim_chance(sim, sim->datagrams_late)
+                                          ? sim_below(sim, DATAGRAM_LATE_USEC)
+                                          : 0),
+                      EVENT_INPUT);
     event->input.type = RING_DATAGRAM;
     event->input.datagram.from = network_address(node);
     event->packet = packet_ref(packet);

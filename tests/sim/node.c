@@ -10,9 +10,19 @@
 
 #define TEXT_SIZE_MAX 16384
 
+static const char message_text[TEXT_SIZE_MAX + 1] = "text";
+
 /* Tickets from here on are of commands that are no sends, and tell which, and about whom. */
 #define FIRST_COMMAND (1ULL << 40)
 #define COMMANDS 8
+
+/* And from here on they are of sends of a message that is on its way already. */
+#define FIRST_RETRY (1ULL << 50)
+
+/* How long a starved process has the processor, and how long it waits for it. */
+#define STARVED_RUNS_USEC 20000
+#define STARVED_WAITS_USEC 400000
+#define STARVED_MAX_USEC 4000000
 
 int message_number(const struct packet *packet)
 {
@@ -48,6 +58,25 @@ static void command_answered(struct sim *sim, struct node *node, const struct ri
         relay_check(sim, node, output->reply.ticket);
 }
 
+static bool is_taken(enum ring_reply reply)
+{
+    return reply == RING_ACCEPTED || reply == RING_DONE;
+}
+
+static void retry_answered(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    bool conflict = output->reply.ticket % 2;
+    int number = (int)((output->reply.ticket - FIRST_RETRY) / 2);
+
+    sim_trace(sim, "%d: message %d, asked again: %s", node->number, number,
+              reply_name(output->reply.reply));
+    if (conflict ? is_taken(output->reply.reply) : output->reply.reply == RING_ID_CONFLICT)
+        sim_fail(sim, "answers", "node %d takes another text for message %d", node->number, number);
+    if (output->reply.reply != RING_ACCEPTED)
+        node->commands--;
+    check_durability.answered(sim, node, number, output->reply.reply);
+}
+
 static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     switch (output->type) {
@@ -75,7 +104,9 @@ static void apply(struct sim *sim, struct node *node, const struct ring_output *
         relay_take(sim, node, output);
         return;
     case RING_REPLY:
-        if (output->reply.ticket >= FIRST_COMMAND)
+        if (output->reply.ticket >= FIRST_RETRY)
+            retry_answered(sim, node, output);
+        else if (output->reply.ticket >= FIRST_COMMAND)
             command_answered(sim, node, output);
         else
             checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
@@ -180,6 +211,35 @@ static void keep(struct node *node, struct event *event)
     node->inbox[node->inbox_count++] = event;
 }
 
+/* Turn by turn; whoever else stopped or resumed the process has ended this. */
+static void starve_tick(struct sim *sim, struct node *node)
+{
+    bool runs;
+
+    if (!node->starved || node->suspended)
+        return;
+    if (node->paused)
+        node_resume(sim, node);
+    else
+        node_pause(sim, node);
+    node->starved =
+        node->running && !sim->failed && (node->paused || sim->now < node->starved_until);
+    runs = !node->paused;
+    if (node->starved)
+        sim_push(sim, sim_event(sim, node->number,
+                                1 + sim_below(sim, runs ? STARVED_RUNS_USEC : STARVED_WAITS_USEC),
+                                EVENT_STARVE));
+}
+
+void node_starve(struct sim *sim, struct node *node)
+{
+    if (!node->running || node->paused || node->starved)
+        return;
+    node->starved = true;
+    node->starved_until = sim->now + sim_below(sim, STARVED_MAX_USEC);
+    sim_push(sim, sim_event(sim, node->number, 0, EVENT_STARVE));
+}
+
 void node_take(struct sim *sim, struct event *event)
 {
     struct node *node = &sim->nodes[event->node];
@@ -192,6 +252,11 @@ void node_take(struct sim *sim, struct event *event)
         if (!node->disk_broken)
             disk_commit(sim, node, event->count);
         event->count = 0;
+        event_free(event);
+        return;
+    }
+    if (event->kind == EVENT_STARVE) {
+        starve_tick(sim, node);
         event_free(event);
         return;
     }
@@ -229,6 +294,9 @@ void node_resume(struct sim *sim, struct node *node)
     node->paused = false;
     node->inbox = NULL;
     node->inbox_count = node->inbox_allocated = 0;
+    /* A late timer may well come before what has arrived in the meantime. */
+    if (node->timer <= sim->now && (sim->story || sim_chance(sim, 50)))
+        node_step(sim, node, &(struct ring_input){.type = RING_TIMER});
     for (size_t i = 0; i < count; i++) {
         if (node->life == life && !sim->failed)
             give(sim, node, inbox[i]);
@@ -246,14 +314,13 @@ void node_send_message(struct sim *sim, struct node *node)
 
 void node_send_text(struct sim *sim, struct node *node, size_t size)
 {
-    static const char text[TEXT_SIZE_MAX] = "text";
     int number = (int)sim->messages_count;
     struct ring_input in = {.type = RING_COMMAND};
     struct message message = {.id = {{0}}, .user = {"user", 4}, .room = {"main", 4}};
 
     if (!node->running || node->paused || sim->messages_count == MESSAGES_MAX)
         return;
-    message.text = (struct bytes){text, size};
+    message.text = (struct bytes){message_text, size};
     sim->messages[sim->messages_count++] = (struct sent){.sender = node->number,
                                                          .life = node->life,
                                                          .seen = node->top,
@@ -265,6 +332,30 @@ void node_send_text(struct sim *sim, struct node *node, size_t size)
     in.command.ticket = (ring_ticket)number + 1;
     in.command.message = &message;
     sim_trace(sim, "%d: sends message %d", node->number, number);
+    node_step(sim, node, &in);
+}
+
+void node_retry(struct sim *sim, struct node *node, bool other_text)
+{
+    struct ring_input in = {.type = RING_COMMAND};
+    struct message message = {.id = {{0}}, .user = {"user", 4}, .room = {"main", 4}};
+    int number = (int)sim->messages_count - 1;
+
+    while (number >= 0 &&
+           (sim->messages[number].sender != node->number ||
+            sim->messages[number].life != node->life || sim->messages[number].answers > 0))
+        number--;
+    if (number < 0 || !node->running || node->paused)
+        return;
+    message.text = (struct bytes){message_text, sim->messages[number].size + other_text};
+    memcpy(message.id.bytes, &number, sizeof(number));
+    message.id.bytes[15] = 1;
+    in.command.command = RING_SEND_MESSAGE;
+    in.command.ticket = FIRST_RETRY + 2 * (ring_ticket)number + other_text;
+    in.command.message = &message;
+    node->commands++;
+    sim_trace(sim, "%d: sends message %d again%s", node->number, number,
+              other_text ? " with another text" : "");
     node_step(sim, node, &in);
 }
 

@@ -25,6 +25,7 @@
 bool run_is_one_ring(const struct sim *sim)
 {
     const struct ring_view *first = NULL;
+    size_t count = 0;
 
     for (size_t i = 0; i < sim->nodes_count; i++) {
         const struct node *node = &sim->nodes[i];
@@ -34,13 +35,26 @@ bool run_is_one_ring(const struct sim *sim)
         if (!node->running || node->paused)
             return false;
         ring_get_status(node->ring, &status);
+        if (status.cloned)
+            continue;
+        count++;
         view = ring_get_view(node->ring);
         first = first ? first : view;
-        if (status.phase != RING_LIVE || view->count != sim->nodes_count ||
-            view->formation.tag != first->formation.tag)
+        if (status.phase != RING_LIVE || view->formation.tag != first->formation.tag)
             return false;
     }
-    return true;
+    return first && first->count == count;
+}
+
+/* Of two with one id the one that knows it stays alone. */
+static void except_clones(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        struct ring_status status;
+
+        ring_get_status(sim->nodes[i].ring, &status);
+        sim->nodes[i].excepted = status.cloned;
+    }
 }
 
 static bool commands_wait(const struct sim *sim)
@@ -152,7 +166,7 @@ static void split(struct sim *sim)
     }
     sim_trace(sim, "a stable split: odd and even nodes");
     if (!sim->failed)
-        sim_run(sim, sim->now + SPLIT_TIME);
+        sim_run(sim, sim->now + SPLIT_TIME + 2 * sim->slowest_timeout);
     if (!sim->failed)
         check_available(sim, NULL);
 }
@@ -168,10 +182,10 @@ static void hang(struct sim *sim)
     else
         disk_hang(sim, node);
     /* Something to be written, so that the disk can be seen to hang. */
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++)
+        node_send_message(sim, &sim->nodes[i]);
     if (!sim->failed)
-        node_send_message(sim, any_node(sim));
-    if (!sim->failed)
-        sim_run(sim, sim->now + SPLIT_TIME);
+        sim_run(sim, sim->now + SPLIT_TIME + 2 * sim->slowest_timeout);
     if (!sim->failed)
         check_available(sim, node);
 }
@@ -183,7 +197,7 @@ static void heal(struct sim *sim)
     sim_trace(sim, "=== everything is healed");
     fault_heal_all(sim);
     while (!sim->failed && (!run_is_one_ring(sim) || commands_wait(sim)) &&
-           sim->now < begin + HEAL_MAX) {
+           sim->now < begin + HEAL_MAX + 3 * sim->slowest_timeout) {
         sim_run(sim, sim->now + 20000);
         rejoin_all(sim);
         if (!sim->failed && sim_chance(sim, 10))
@@ -196,7 +210,9 @@ static void heal(struct sim *sim)
         return;
     }
     sim->heal_usec = sim->now - begin;
-    sim_run(sim, sim->now + REST);
+    except_clones(sim);
+    /* A link that lost something is noticed by its time-out only. */
+    sim_run(sim, sim->now + REST + 2 * sim->slowest_timeout);
     sim->formations_after_heal = count_formations(sim) - formations;
     if (sim->formations_after_heal > FORMATIONS_PER_NODE_MAX * sim->nodes_count)
         sim_fail(sim, "convergence", "%llu formations after healing",
@@ -226,15 +242,17 @@ static void probe(struct sim *sim)
 {
     size_t before = sim->messages_count;
 
-    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++)
-        node_send_message(sim, &sim->nodes[i]);
+    for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
+        if (!sim->nodes[i].excepted)
+            node_send_message(sim, &sim->nodes[i]);
+    }
     if (!sim->failed)
         sim_run(sim, sim->now + 2 * SECOND);
     if (!sim->failed && !run_is_one_ring(sim))
         sim_fail(sim, "convergence", "the ring fell apart without a fault");
     for (size_t i = before; i < sim->messages_count && !sim->failed; i++) {
         for (size_t k = 0; k < sim->nodes_count; k++) {
-            if (!sim->nodes[k].seen[i])
+            if (!sim->nodes[k].seen[i] && !sim->nodes[k].excepted)
                 sim_fail(sim, "convergence", "message %zu is not delivered at node %zu", i, k);
         }
     }
@@ -243,9 +261,12 @@ static void probe(struct sim *sim)
 /* Where nothing disturbs it an election has the result that was asked for. */
 static void elect(struct sim *sim)
 {
-    size_t target = sim_below(sim, sim->nodes_count);
     struct node *node = any_node(sim);
+    size_t target = (size_t)any_node(sim)->identity;
     const struct ring_view *view;
+
+    while (node->excepted)
+        node = any_node(sim);
 
     node_command(sim, node, RING_ELECT, target);
     if (!sim->failed)
@@ -264,8 +285,8 @@ void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
     sim_begin(sim, seed, nodes);
     late = sim->nodes_count > 2 ? sim->nodes_count - 1 : NODES_MAX;
     for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
-        /* With retention one comes later, and lacks all that the others keep. */
-        if (sim->classes[FAULT_RETENTION] && i == late)
+        /* With retention one comes later, and lacks all that the others keep; or it is a clone. */
+        if ((sim->classes[FAULT_RETENTION] || sim->classes[FAULT_CLONE]) && i == late)
             continue;
         node_start(sim, &sim->nodes[i]);
         /* Together, or one by one. */
@@ -281,6 +302,9 @@ void run_seed(struct sim *sim, uint64_t seed, size_t nodes)
         hang(sim);
     if (!sim->failed)
         heal(sim);
+    /* Numbers that clones gave twice are told of, and nothing can mend them. */
+    if (sim->doubled)
+        return;
     if (!sim->failed)
         probe(sim);
     if (!sim->failed)

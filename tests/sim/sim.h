@@ -20,6 +20,7 @@ enum event_kind {
     EVENT_INPUT,  /* gives `input` to a node */
     EVENT_TIMER,  /* the node's timer, if it is still armed for now */
     EVENT_COMMIT, /* a node's disk has done its first `count` requests */
+    EVENT_STARVE, /* a starved process gets its share of the processor, or loses it */
 };
 
 struct event {
@@ -100,14 +101,20 @@ enum fault_class {
     FAULT_ONE_WAY,
     FAULT_PARTITION,
     FAULT_CLOCK,
-    FAULT_DATAGRAMS, /* lost and doubled */
+    FAULT_DATAGRAMS, /* lost, doubled, and late */
     FAULT_DISK_HANG,
     FAULT_DISK_FAIL,
+    FAULT_DISK_FULL,
+    FAULT_SUSPEND,
+    FAULT_STARVE,
+    FAULT_MOVE,   /* a host comes back under another name or address */
+    FAULT_CLONE,  /* the last node starts with a copy of another's disk */
     FAULT_BACKUP, /* a node comes back with an older copy of its disk */
     FAULT_ELECT,  /* no faults, but as disturbing */
     FAULT_REFRESH,
     FAULT_LEAVE,
     FAULT_RETENTION, /* a node keeps less of the history from now on */
+    FAULT_RETRY,     /* a client sends again what it got no answer to */
     FAULT_CLASSES
 };
 
@@ -123,15 +130,15 @@ struct relayed {
 
 struct node {
     int number;
-    int identity;      /* the number that its id is made of: another's for a clone */
-    uint64_t instance; /* of this life */
+    int identity;               /* the number that its id is made of: another's for a clone */
+    uint64_t instance, started; /* of this life */
     unsigned life;
     bool running, host_up, paused, suspended;
     struct ring *ring;
     struct disk disk;
     struct request *requests; /* not yet on the disk */
     size_t requests_count, requests_allocated;
-    bool committing, disk_hangs, disk_broken;
+    bool committing, disk_hangs, disk_broken, disk_full;
     size_t commit_count, commit_due; /* requests of the commit under way; held up by a hung disk */
     struct event **inbox;            /* while it is paused */
     size_t inbox_count, inbox_allocated;
@@ -140,6 +147,10 @@ struct node {
     int64_t clock_skew;                 /* µs off the world's clock */
     uint64_t asleep_since, asleep_usec; /* suspended: its monotonic clock stood still */
     unsigned renamed, moved;            /* how often its host got another name, or address */
+    bool starved;
+    uint64_t starved_until;
+    uint64_t heartbeat_interval, heartbeat_timeout, link_timeout; /* its settings */
+    uint64_t commit_usec; /* what a commit takes at least; 0: as everywhere */
     ring_ticket last_ticket, last_fetch;
     ring_link last_link;
     int crash_after;      /* crash behind this many further outputs; -1: not */
@@ -150,6 +161,7 @@ struct node {
     bool restored;                       /* from an older backup */
     bool excepted;                       /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
+    uint64_t live_view, view_before; /* tags of the last two views that went live in this life */
 
     /* what a reader of its history and its tail has seen */
     bool seen[MESSAGES_MAX];
@@ -162,16 +174,17 @@ struct node {
 
 struct sent {
     int sender;
-    bool acknowledged;       /* a send returned success */
-    bool accepted;           /* or was told that it will be sent */
-    bool refused;            /* it was not taken */
-    bool excused;            /* it was only on a disk that was lost */
-    bool from_backup;        /* its sender had lost its clock with a disk */
-    unsigned life;           /* of the sender */
-    int answers;             /* final ones */
-    size_t size;             /* of the text */
-    uint64_t hlc;            /* 0: never stored */
-    struct message_key seen; /* the highest key that its sender had seen */
+    bool acknowledged;          /* a send returned success */
+    bool accepted;              /* or was told that it will be sent */
+    bool refused;               /* it was not taken */
+    bool excused;               /* it was only on a disk that was lost */
+    bool from_backup;           /* its sender had lost its clock with a disk */
+    unsigned life;              /* of the sender */
+    int answers;                /* final ones */
+    size_t size;                /* of the text */
+    uint64_t hlc, seq;          /* its key; 0: never stored */
+    struct message_key seen;    /* the highest key that its sender had seen */
+    uint64_t sent_in, shown_in; /* views: keyed in; shown unmarked in, right behind that */
 };
 
 /* ---- the world ---- */
@@ -193,6 +206,9 @@ struct trap {
 
 #define TRAPS_MAX 4
 
+/* Numbers of messages by their origin and seq, a hash table. */
+#define KEY_SLOTS (2 * MESSAGES_MAX)
+
 struct seen_view {
     uint64_t tag, hash;
 };
@@ -211,6 +227,8 @@ struct sim {
     bool floods;                             /* bursts of large messages */
     bool cut[NODES_MAX][NODES_MAX];          /* from, to */
     unsigned datagram_loss, datagram_copies; /* percent */
+    unsigned datagrams_late;                 /* percent: overtaken by later ones */
+    uint64_t slowest_timeout;                /* of all nodes' settings */
     struct connection *connections;
     size_t connections_count, connections_allocated;
     ring_link last_accepted;
@@ -219,6 +237,8 @@ struct sim {
     uint64_t commit_usec;
     struct seen_view *views;
     size_t views_count, views_allocated;
+    bool doubled;        /* clones gave one number twice: told, and not mended */
+    int keys[KEY_SLOTS]; /* message + 1, or 0 */
     bool has_backup;
     int backup_node;
     uint64_t backup_time;
@@ -239,6 +259,8 @@ struct sim {
 /* world.c */
 void sim_begin(struct sim *sim, uint64_t seed, size_t nodes);
 void sim_begin_story(struct sim *sim, size_t nodes);
+/* The original's long times instead of the defaults. */
+void node_set_slow(struct sim *sim, struct node *node);
 void sim_end(struct sim *sim);
 uint64_t sim_random(struct sim *sim);
 uint64_t sim_below(struct sim *sim, uint64_t bound);
@@ -282,6 +304,8 @@ void disk_copy(struct disk *to, const struct disk *from);
 void disk_hang(struct sim *sim, struct node *node);
 void disk_go_on(struct sim *sim, struct node *node);
 void disk_break(struct sim *sim, struct node *node);
+void disk_fill(struct sim *sim, struct node *node);
+void disk_tell_failed(struct sim *sim, struct node *node, ring_ticket ticket);
 void disk_back_up_or_restore(struct sim *sim, struct node *node);
 void disk_lose_requests(struct node *node);
 void disk_free(struct disk *disk);
@@ -315,6 +339,10 @@ void relay_check(struct sim *sim, struct node *node, ring_ticket ticket);
 
 /* node.c */
 void node_step(struct sim *sim, struct node *node, struct ring_input *in);
+/* A client asks again for a message that it has no answer to; another text is refused. */
+void node_retry(struct sim *sim, struct node *node, bool other_text);
+/* The process gets the processor now and then only. */
+void node_starve(struct sim *sim, struct node *node);
 void node_pause(struct sim *sim, struct node *node);
 void node_resume(struct sim *sim, struct node *node);
 void node_take(struct sim *sim, struct event *event);
@@ -355,12 +383,13 @@ struct checker {
     void (*delivered)(struct sim *sim, struct node *node, const struct message *message, int number,
                       bool late);
     void (*answered)(struct sim *sim, struct node *node, int number, enum ring_reply reply);
+    void (*stored)(struct sim *sim, struct node *node, const struct message *message, int number);
     void (*started)(struct sim *sim, struct node *node); /* before the core's START */
     void (*ended)(struct sim *sim);                      /* healed, and at rest */
 };
 
 extern const struct checker check_order, check_once, check_durability, check_integrity,
-    check_convergence, check_outputs, check_membership, check_answers, check_bounds;
+    check_convergence, check_outputs, check_membership, check_answers, check_bounds, check_late;
 
 /* checkers.c: calls them all. */
 /* The first node that is not excepted. */
@@ -369,5 +398,6 @@ void checkers_stepped(struct sim *sim, struct node *node);
 void checkers_output(struct sim *sim, struct node *node, const struct ring_output *output);
 void checkers_delivered(struct sim *sim, struct node *node, const struct packet *packet, bool late);
 void checkers_answered(struct sim *sim, struct node *node, int number, enum ring_reply reply);
+void checkers_stored(struct sim *sim, struct node *node, const struct message *message, int number);
 void checkers_started(struct sim *sim, struct node *node);
 void checkers_ended(struct sim *sim);

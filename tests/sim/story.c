@@ -259,6 +259,17 @@ static void clock_step(struct sim *sim, const struct line *line)
     node->clock_skew = number_at(line, 2) * (int64_t)USEC_PER_SEC;
 }
 
+/* slow N: long times in its settings. disk N MS: a commit takes so long there. */
+static void slow(struct sim *sim, const struct line *line)
+{
+    node_set_slow(sim, node_at(sim, line, 1));
+}
+
+static void disk(struct sim *sim, const struct line *line)
+{
+    node_at(sim, line, 1)->commit_usec = (uint64_t)number_at(line, 2) * USEC_PER_MSEC;
+}
+
 /* retain N MS: the node keeps the last so many ms of the history. */
 static void retain(struct sim *sim, const struct line *line)
 {
@@ -280,6 +291,7 @@ static void clone(struct sim *sim, const struct line *line)
     disk_free(&node->disk);
     disk_copy(&node->disk, &original->disk);
     node->identity = original->number;
+    sim->classes[FAULT_CLONE] = true;
 }
 
 /* when N sends|takes [K-th] FRAME kill|power|pause|cut|reset M: once. */
@@ -332,6 +344,10 @@ static bool node_is(const struct node *node, const struct line *line)
     ring_get_status(node->ring, &status);
     if (word_is(line, 3, "leads"))
         return view->leader == view->self && view->count == (size_t)number_at(line, 4);
+    if (word_is(line, 3, "epoch"))
+        return view->formation.epoch == (uint64_t)number_at(line, 4);
+    if (word_is(line, 3, "alone"))
+        return view->count == 1;
     if (word_is(line, 3, "cloned"))
         return status.cloned;
     if (word_is(line, 3, "stalled"))
@@ -345,12 +361,13 @@ static bool node_is(const struct node *node, const struct line *line)
     if (word_is(line, 3, "pruned"))
         return disk_had(&node->disk, (int)number_at(line, 4)) &&
                !disk_has(&node->disk, (int)number_at(line, 4));
-    bad_line(line, "expect node N leads COUNT|cloned|stalled|left|has|lacks|pruned MESSAGE");
+    bad_line(line, "expect node N leads|epoch|alone|cloned|stalled|left|has|lacks|pruned …");
     return false;
 }
 
 /* expect message M acknowledged|accepted|refused|failed|unanswered
- * expect node N leads COUNT|cloned|stalled|left|has MESSAGE|lacks MESSAGE|pruned MESSAGE */
+ * expect node N leads COUNT|epoch E|alone|cloned|stalled|left
+ * expect node N has MESSAGE|lacks MESSAGE|pruned MESSAGE */
 static void expect(struct sim *sim, const struct line *line)
 {
     bool holds;
@@ -401,7 +418,8 @@ static const struct {
     {"lose", lose},          {"reset", reset},      {"heal", heal},     {"clock", clock_step},
     {"rename", rename_node}, {"move", move},        {"backup", backup}, {"restore", backup},
     {"retain", retain},      {"clone", clone},      {"when", when},     {"expect", expect},
-    {"quiet", quiet},        {"loud", loud},        {"end", end},
+    {"quiet", quiet},        {"loud", loud},        {"end", end},       {"slow", slow},
+    {"disk", disk},
 };
 
 static void play_line(struct sim *sim, struct line *line)

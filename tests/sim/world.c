@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/util.h"
 #include "sim.h"
 
 /* Most seeds have so many nodes at most, and one of many this many. */
 #define NODES_USUAL 9
 #define NODES_MANY 64
-#define MANY_EVERY 500
+#define MANY_EVERY 200
+#define MOST_EVERY 2000
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
 uint64_t sim_random(struct sim *sim)
@@ -148,6 +150,39 @@ static void clear_nodes(struct sim *sim)
     for (size_t i = 0; i < sim->nodes_count; i++) {
         sim->nodes[i].number = sim->nodes[i].identity = (int)i;
         sim->nodes[i].crash_after = -1;
+        sim->nodes[i].heartbeat_interval = 500000;
+        sim->nodes[i].heartbeat_timeout = 2000000;
+        sim->nodes[i].link_timeout = 1000000;
+    }
+}
+
+/* A LAN mostly, a busy one, or one with a slow bridge in it. */
+static void choose_latency(struct sim *sim)
+{
+    static const struct {
+        uint64_t hop, spread;
+    } kinds[] = {{40, 300}, {40, 300}, {40, 300}, {500, 4000}, {3000, 12000}};
+    size_t kind = sim_below(sim, sim->nodes_count > NODES_USUAL ? 1 : ELEMENTS(kinds));
+
+    sim->hop_usec = kinds[kind].hop;
+    sim->hop_spread = kinds[kind].spread;
+}
+
+void node_set_slow(struct sim *sim, struct node *node)
+{
+    node->heartbeat_interval = 5000000;
+    node->heartbeat_timeout = node->link_timeout = 10000000;
+    sim->slowest_timeout = node->link_timeout;
+}
+
+/* The defaults mostly, or the original's long times at one node or at all. */
+static void choose_settings(struct sim *sim)
+{
+    bool all = sim_chance(sim, 4), one = sim_chance(sim, 8);
+
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (all || (one && i == 0))
+            node_set_slow(sim, &sim->nodes[i]);
     }
 }
 
@@ -155,18 +190,19 @@ void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
 {
     begin(sim, seed);
     sim->nodes_count = nodes                    ? nodes
+                       : seed % MOST_EVERY == 0 ? NODES_MAX
                        : seed % MANY_EVERY == 0 ? NODES_MANY
                                                 : 1 + sim_below(sim, NODES_USUAL);
     clear_nodes(sim);
     fault_choose_classes(sim);
     sim->floods = sim_chance(sim, 5);
-    sim->hop_usec = 40;
-    sim->hop_spread = 300;
+    choose_latency(sim);
+    choose_settings(sim);
     sim->commit_usec = 100 + sim_below(sim, 4000);
     sim->datagram_loss = sim_chance(sim, 30) ? (unsigned)sim_below(sim, 40) : 2;
     sim->datagram_copies = (unsigned)sim_below(sim, 20);
     for (size_t i = 0; i < sim->nodes_count; i++) {
-        if (sim_chance(sim, 30))
+        if (sim_chance(sim, 30) && !sim->classes[FAULT_CLONE])
             sim->nodes[i].clock_skew = ((int64_t)sim_below(sim, 7) - 3) * 3600 * 1000000;
     }
 }
