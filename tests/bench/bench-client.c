@@ -313,7 +313,8 @@ void bench_latency(const struct bench_options *options)
         for (size_t i = 0; i < count; i++)
             read_replies(&connections[i], latency, take_reply);
     }
-    printf("{\"bench\": \"latency\", \"size\": %zu, \"rate\": %.0f", options->size, options->rate);
+    printf("{\"bench\": \"latency\", \"size\": %zu, \"rate\": %.0f, \"seconds\": %.3f",
+           options->size, options->rate, (now_usec() - begin) / 1e6);
     samples_print(&latency->ack, "ack_usec");
     samples_print(&latency->delivery, "delivery_usec");
     puts("}");

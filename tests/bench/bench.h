@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SOCKETS_MAX 16
+#define SOCKETS_MAX 64
 #define SAMPLES_MAX 1000000
 
 struct bench_options {
@@ -41,3 +41,4 @@ void bench_flood(const struct bench_options *options);
 void bench_latency(const struct bench_options *options);
 void bench_tcp_ring(const struct bench_options *options);
 void bench_sqlite(const struct bench_options *options);
+void bench_cpg(const struct bench_options *options); /* with libcpg alone */

@@ -21,7 +21,12 @@ static void usage(void)
           "ringbench tcp-ring [--nodes N] [--size BYTES] [--seconds S] [--pipeline N]\n"
           "    frames round a plain TCP ring on the loopback interface\n"
           "ringbench sqlite --path FILE [--size BYTES] [--count N] [--pipeline GROUP]\n"
-          "    rows into a plain table, with two indexes, WAL, synchronous=FULL, GROUP a commit\n",
+          "    rows into a plain table, with two indexes, WAL, synchronous=FULL, GROUP a commit\n"
+#ifdef WITH_CPG
+          "ringbench cpg [--nodes N] [--size BYTES] [--seconds S] [--pipeline N]\n"
+          "    own deliveries by this host's Corosync, once a group has N members\n"
+#endif
+          ,
           stderr);
     exit(2);
 }
@@ -145,6 +150,9 @@ int main(int argc, char **argv)
     } benches[] = {{"flood", bench_flood, true, false},
                    {"latency", bench_latency, true, false},
                    {"tcp-ring", bench_tcp_ring, false, false},
+#ifdef WITH_CPG
+                   {"cpg", bench_cpg, false, false},
+#endif
                    {"sqlite", bench_sqlite, false, true}};
     struct bench_options options = {.senders = 1,
                                     .size = 300,
