@@ -213,6 +213,12 @@ static int read_version(sqlite3 *database, const char *path, size_t *ret, char *
 
 /* ---- opening ---- */
 
+/* A page that leaves the cache before the commit is written twice, and the checksums of all after
+ * it too; a transaction is bounded by the core's windows, so it stays in memory. And the tree's
+ * upper pages must not leave while large messages pass: 8 MiB, where SQLite's default is 2. */
+static const char pragmas[] = "PRAGMA synchronous = FULL; PRAGMA cache_spill = OFF;"
+                              "PRAGMA cache_size = -8192";
+
 static int use_log(sqlite3 *database, const char *path, char **ret_error)
 {
     sqlite3_stmt *statement = NULL;
@@ -232,7 +238,7 @@ static int use_log(sqlite3 *database, const char *path, char **ret_error)
                       "this file system cannot share memory between programs; keep the state "
                       "directory on a local disk");
     if (result == SQLITE_ROW)
-        result = sqlite3_exec(database, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+        result = sqlite3_exec(database, pragmas, NULL, NULL, NULL);
     return fail(database, result, path, ret_error);
 }
 
