@@ -370,8 +370,8 @@ static int start(struct daemon *daemon, char **ret_error)
         result = engine_new(daemon->base, daemon->config, state, daemon->keys, daemon->journal,
                             &callbacks, &daemon->engine, ret_error);
     if (result == 0) {
-        daemon->rotation = rotation_new(daemon->base, daemon->engine, daemon->keys, daemon->journal,
-                                        daemon->config);
+        daemon->rotation =
+            rotation_new(daemon->base, daemon->engine, daemon->keys, daemon->journal);
         check(daemon->rotation != NULL);
         result = start_control(daemon, ret_error);
     }

@@ -19,6 +19,7 @@
 #define SEALED_BYTES_MAX (DATAGRAM_BYTES_MAX + SEAL_BYTES)
 
 struct discovery {
+    struct event_base *base;
     struct keys *keys;
     const struct interfaces *interfaces;
     const struct listen_sockets *sockets;
@@ -29,7 +30,7 @@ struct discovery {
     /* One for IPv4; IPv6's groups are bound to one interface each. */
     size_t groups_count;
     int groups[INTERFACES_MAX + 1];
-    struct event *events[INTERFACES_MAX + 3];
+    struct event *group_events[INTERFACES_MAX + 1], *event4, *event6;
     struct resolver *resolver;
     size_t peers_count;
     struct ring_address peers[PEERS_MAX];
@@ -298,23 +299,40 @@ static void on_resolved(void *userdata, const struct ring_address *addresses, si
     memcpy(discovery->peers, addresses, count * sizeof(*addresses));
 }
 
-static int watch(struct discovery *discovery, struct event_base *base, struct event **place, int fd)
+static int watch(struct discovery *discovery, struct event **place, int fd)
 {
     if (fd < 0)
         return 0;
-    *place = event_new(base, fd, EV_READ | EV_PERSIST, on_datagram, discovery);
+    *place = event_new(discovery->base, fd, EV_READ | EV_PERSIST, on_datagram, discovery);
     return *place && event_add(*place, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static int watch_all(struct discovery *discovery, struct event_base *base)
+static void event_free_if(struct event *event)
 {
-    struct event **place = discovery->events;
-    int result = watch(discovery, base, place++, discovery->sockets->udp4);
+    if (event)
+        event_free(event);
+}
 
-    if (result == 0)
-        result = watch(discovery, base, place++, discovery->sockets->udp6);
+static void leave_groups(struct discovery *discovery)
+{
+    for (size_t i = 0; i < discovery->groups_count; i++) {
+        event_free_if(discovery->group_events[i]);
+        discovery->group_events[i] = NULL;
+        close(discovery->groups[i]);
+    }
+    discovery->groups_count = 0;
+}
+
+int discovery_refresh(struct discovery *discovery)
+{
+    int result = 0;
+
+    leave_groups(discovery);
+    discovery->loopback = interfaces_are_loopback(discovery->interfaces);
+    join_ipv4(discovery);
+    join_ipv6(discovery);
     for (size_t i = 0; result == 0 && i < discovery->groups_count; i++)
-        result = watch(discovery, base, place++, discovery->groups[i]);
+        result = watch(discovery, &discovery->group_events[i], discovery->groups[i]);
     return result;
 }
 
@@ -326,17 +344,19 @@ int discovery_new(struct event_base *base, const struct discovery_options *optio
 
     if (!discovery)
         return -ENOMEM;
+    discovery->base = base;
     discovery->keys = options->keys;
     discovery->interfaces = options->interfaces;
     discovery->sockets = options->sockets;
     discovery->received = received;
     discovery->userdata = userdata;
-    discovery->loopback = interfaces_are_loopback(options->interfaces);
     parse_group(options->group4, 4, &discovery->group4);
     parse_group(options->group6, 6, &discovery->group6);
-    join_ipv4(discovery);
-    join_ipv6(discovery);
-    result = watch_all(discovery, base);
+    result = watch(discovery, &discovery->event4, discovery->sockets->udp4);
+    if (result == 0)
+        result = watch(discovery, &discovery->event6, discovery->sockets->udp6);
+    if (result == 0)
+        result = discovery_refresh(discovery);
     if (result == 0 && options->peers && *options->peers)
         result = resolver_new(base, options->peers, RING_PORT, on_resolved, discovery,
                               &discovery->resolver);
@@ -353,11 +373,8 @@ void discovery_free(struct discovery *discovery)
     if (!discovery)
         return;
     resolver_free(discovery->resolver);
-    for (size_t i = 0; i < ELEMENTS(discovery->events); i++) {
-        if (discovery->events[i])
-            event_free(discovery->events[i]);
-    }
-    for (size_t i = 0; i < discovery->groups_count; i++)
-        close(discovery->groups[i]);
+    event_free_if(discovery->event4);
+    event_free_if(discovery->event6);
+    leave_groups(discovery);
     free(discovery);
 }

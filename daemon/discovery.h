@@ -30,6 +30,9 @@ int discovery_new(struct event_base *base, const struct discovery_options *optio
                   discovery_received received, void *userdata, struct discovery **ret);
 void discovery_free(struct discovery *discovery); /* NULL is allowed */
 
+/* `interfaces` have changed: joins the groups on those that are there now. 0 or -ENOMEM. */
+int discovery_refresh(struct discovery *discovery);
+
 /* Sends by multicast on all interfaces, and to all peers. What cannot be sent is lost, as any
  * datagram may be. */
 void discovery_send_to_everyone(struct discovery *discovery, const struct packet *packet);

@@ -10,6 +10,7 @@
 #include "keys.h"
 #include "link.h"
 #include "listen.h"
+#include "netlink.h"
 
 /* Outstanding commands are found by ticket in this many lists. */
 #define TICKET_LISTS 256
@@ -40,7 +41,10 @@ struct engine {
     struct history *history;
     struct links *links;
     struct discovery *discovery;
+    const struct config *settings;
+    struct netlink *netlink;
     struct interfaces interfaces;
+    struct ring_addresses addresses; /* as they are; the core's are in config */
     struct listen_sockets sockets;
     struct event *accept4, *accept6;
     struct engine_callbacks callbacks;
@@ -97,6 +101,13 @@ void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *erro
 void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
                        struct packet *const *packets);
 void engine_on_accept(evutil_socket_t fd, short what, void *userdata);
+
+/* ---- engine-network.c ---- */
+
+/* 0, or a negative errno with a sentence in `ret_error` or NULL there. */
+int engine_open_network(struct engine *engine, char **ret_error);
+/* Gives the core the addresses that were found, if they are new and may be told to the others. */
+void engine_tell_addresses(struct engine *engine);
 
 /* ---- engine-output.c ---- */
 

@@ -151,8 +151,10 @@ static void event(struct engine *engine, const struct ring_output *output)
     const struct ring_event *event = &output->event;
 
     if (event->type == RING_EVENT_VIEW || event->type == RING_EVENT_STARTED ||
-        event->type == RING_EVENT_SELF_LEFT)
+        event->type == RING_EVENT_SELF_LEFT) {
         update_context(engine);
+        engine_tell_addresses(engine);
+    }
     journal_log_event(engine->journal, event);
     engine->changed = true;
     for (struct engine_watcher *at = engine->watchers, *next; at; at = next) {

@@ -20,42 +20,6 @@ static uint64_t random_number(void)
     return number;
 }
 
-static struct event *watch(struct engine *engine, int fd)
-{
-    struct event *event = NULL;
-
-    if (fd >= 0) {
-        event = event_new(engine->base, fd, EV_READ | EV_PERSIST, engine_on_accept, engine);
-        check(event && event_add(event, NULL) == 0);
-    }
-    return event;
-}
-
-static int open_network(struct engine *engine, const struct config *config, char **ret_error)
-{
-    struct discovery_options options = {.group4 = config->group4,
-                                        .group6 = config->group6,
-                                        .peers = config->peers,
-                                        .interfaces = &engine->interfaces,
-                                        .keys = engine->keys,
-                                        .sockets = &engine->sockets};
-    int result = interfaces_find(config->interfaces, &config->listen, &engine->interfaces);
-
-    if (result == -ENODEV)
-        journal_log(engine->journal, LINE_NO_INTERFACE,
-                    "no interface is usable; this host stays alone until ringchatd is restarted "
-                    "(see Listen= and Interfaces=)");
-    result = listen_open(&config->listen, config->port, config->port_is_set, &engine->sockets,
-                         ret_error);
-    if (result < 0)
-        return result;
-    interfaces_addresses(&engine->interfaces, &config->listen, engine->sockets.port,
-                         &engine->config.addresses);
-    engine->accept4 = watch(engine, engine->sockets.tcp4);
-    engine->accept6 = watch(engine, engine->sockets.tcp6);
-    return discovery_new(engine->base, &options, engine_on_datagram, engine, &engine->discovery);
-}
-
 static void host_name(char *ret, size_t size)
 {
     if (gethostname(ret, size) < 0)
@@ -72,6 +36,7 @@ static int configure(struct engine *engine, const struct config *config)
     engine->ring_name = strdup(config->ring_name);
     if (!engine->name || !engine->ring_name)
         return -ENOMEM;
+    engine->settings = config;
     engine->config.id = store_get_contents(engine->store)->node;
     engine->config.instance = random_number();
     engine->config.entropy = random_number();
@@ -146,7 +111,7 @@ int engine_new(struct event_base *base, const struct config *config, const char 
     if (result == 0)
         result = configure(engine, config);
     if (result == 0 && engine->config.networked)
-        result = open_network(engine, config, ret_error);
+        result = engine_open_network(engine, ret_error);
     if (result < 0) {
         if (!*ret_error && asprintf(ret_error, "cannot start: %s", strerror(-result)) < 0)
             *ret_error = NULL;
@@ -158,10 +123,10 @@ int engine_new(struct event_base *base, const struct config *config, const char 
     return 0;
 }
 
-int engine_connect(struct engine *engine, const struct config *config, char **ret_error)
+int engine_connect(struct engine *engine, char **ret_error)
 {
     struct inbox_item *item;
-    int result = open_network(engine, config, ret_error);
+    int result = engine_open_network(engine, ret_error);
 
     if (result < 0)
         return result;
@@ -199,6 +164,7 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    netlink_free(engine->netlink);
     event_free_if(engine->accept4);
     event_free_if(engine->accept6);
     event_free_if(engine->pump);

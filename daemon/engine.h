@@ -25,8 +25,8 @@ struct engine_callbacks {
 
 /* Opens the store in `state_directory`, the sockets and the rest, and starts the core. Sockets are
  * opened only where the configuration allows to talk to others. 0, or a negative errno with a
- * sentence in `ret_error` (to be freed). `config` is used during the call; `keys` and `journal`
- * must live longer. */
+ * sentence in `ret_error` (to be freed). `config`, `keys` and `journal` must live
+ * longer. */
 int engine_new(struct event_base *base, const struct config *config, const char *state_directory,
                struct keys *keys, struct journal *journal, const struct engine_callbacks *callbacks,
                struct engine **ret, char **ret_error);
@@ -38,7 +38,7 @@ void engine_free(struct engine *engine);
 void engine_nudge(struct engine *engine);
 
 /* There is a key now: opens the sockets and looks for others. Errors as engine_new(). */
-int engine_connect(struct engine *engine, const struct config *config, char **ret_error);
+int engine_connect(struct engine *engine, char **ret_error);
 
 /* Closes the links that rest on keys that are accepted no more. */
 void engine_close_retired(struct engine *engine);

@@ -60,6 +60,9 @@ static int open_one(const struct ring_address *address, uint16_t port, int type)
      * others away; for UDP it would not, so not there. */
     if (type == SOCK_STREAM)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* An address that was asked for may come later than the daemon. */
+    setsockopt(fd, at.family == 6 ? IPPROTO_IPV6 : IPPROTO_IP,
+               at.family == 6 ? IPV6_FREEBIND : IP_FREEBIND, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&to, size) < 0 ||
         (type == SOCK_STREAM && listen(fd, BACKLOG) < 0)) {
         int error = -errno;

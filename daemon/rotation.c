@@ -7,7 +7,6 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
-#include "config.h"
 
 /* What a member may take to store a key, all of them one after the other: many times what it takes.
  */
@@ -24,7 +23,6 @@ struct rotation {
     struct engine *engine;
     struct keys *keys;
     struct journal *journal;
-    const struct config *config;
     struct engine_watcher watcher;
     struct event *answer; /* the result is to be told, or time is up */
     struct event *retire;
@@ -52,7 +50,7 @@ static int go_online(struct rotation *rotation, enum keys_mode before, char **re
 {
     if (before != KEYS_MISSING || keys_get_mode(rotation->keys) != KEYS_PRESENT)
         return 0;
-    return engine_connect(rotation->engine, rotation->config, ret_error) < 0 ? -EIO : 0;
+    return engine_connect(rotation->engine, ret_error) < 0 ? -EIO : 0;
 }
 
 static int store(struct rotation *rotation, const struct keyring *ring, char **ret_error)
@@ -369,7 +367,7 @@ static void on_event(void *userdata, const struct ring_event *event)
 /* ---- starting and ending ---- */
 
 struct rotation *rotation_new(struct event_base *base, struct engine *engine, struct keys *keys,
-                              struct journal *journal, const struct config *config)
+                              struct journal *journal)
 {
     struct rotation *rotation = calloc(1, sizeof(*rotation));
 
@@ -378,7 +376,6 @@ struct rotation *rotation_new(struct event_base *base, struct engine *engine, st
     rotation->engine = engine;
     rotation->keys = keys;
     rotation->journal = journal;
-    rotation->config = config;
     rotation->answer = evtimer_new(base, on_answer, rotation);
     rotation->retire = evtimer_new(base, on_retire, rotation);
     rotation->watcher = (struct engine_watcher){.event = on_event, .userdata = rotation};

@@ -8,7 +8,6 @@
 #include "engine.h"
 #include "keys.h"
 
-struct config;
 struct rotation;
 
 /* 0: done by all; -EAGAIN: the ring changed meanwhile; -ETIMEDOUT: a member has not stored it. In
@@ -17,7 +16,7 @@ typedef void (*rotation_done)(void *userdata, int result);
 
 /* All must live longer. NULL: out of memory. */
 struct rotation *rotation_new(struct event_base *base, struct engine *engine, struct keys *keys,
-                              struct journal *journal, const struct config *config);
+                              struct journal *journal);
 void rotation_free(struct rotation *rotation); /* NULL is allowed */
 
 /* Accepts a key; on a ring of one it is used at once. 0: `done` follows. Else a negative errno, and

@@ -92,8 +92,20 @@ void discovery_tick(struct ring *ring)
     ring_arm(ring, TIMER_DISCOVER, DISCOVER_FIRST << ring->discover_round++);
 }
 
+/* The others know a member by the addresses of its entry in the last formation. */
+static void tell_new_addresses(struct ring *ring)
+{
+    const struct ring_member *self = &ring->members[ring->view.self];
+    struct formation_cause cause = {.reason = "addresses of a member have changed"};
+
+    if (!view_is_alone(ring) && !ring_addresses_equal(&self->addresses, &ring->config.addresses))
+        formation_start(ring, &cause);
+}
+
 void announce_tick(struct ring *ring)
 {
+    if (is_open(ring))
+        tell_new_addresses(ring);
     if (is_open(ring) && view_is_leader(ring))
         tell(ring, FRAME_ANNOUNCE, NULL);
     ring_arm(ring, TIMER_ANNOUNCE, ring_jitter(ring, ANNOUNCE_INTERVAL * 9 / 10, 20));

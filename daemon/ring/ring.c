@@ -189,15 +189,19 @@ static void start(struct ring *ring, const struct ring_input *in)
 
 static void reconfigure(struct ring *ring, const struct ring_config *config)
 {
+    bool moved = !ring_addresses_equal(&ring->config.addresses, &config->addresses);
+    bool opened = config->networked && !ring->config.networked && !ring->counters.cloned;
+
     ring->config.heartbeat_interval = config->heartbeat_interval;
     ring->config.heartbeat_timeout = config->heartbeat_timeout;
     ring->config.link_timeout = config->link_timeout;
     ring->config.addresses = config->addresses;
-    if (!config->networked || ring->config.networked || ring->counters.cloned)
+    ring->config.networked |= opened;
+    if (!ring->config.networked || (!moved && !opened))
         return;
-    /* There is a key now. */
-    ring->config.networked = true;
-    ring->members[ring->view.self].addresses = config->addresses;
+    if (view_is_alone(ring))
+        ring->members[ring->view.self].addresses = config->addresses;
+    /* There is a key now, or whoever could not be reached before may be now. */
     if (ring->phase == RING_LIVE)
         discovery_begin(ring);
 }

@@ -33,6 +33,9 @@ struct ring_addresses {
     struct ring_address list[ADDRESSES_MAX];
 };
 
+/* The same addresses in the same order, whatever their scopes. */
+bool ring_addresses_equal(const struct ring_addresses *a, const struct ring_addresses *b);
+
 /* The identity of a view and of the formation that made it. Formations rank by epoch, then
  * initiator; the tag, random, tells equal ones apart and marks the frames of the view. */
 struct ring_formation_id {
@@ -99,9 +102,10 @@ enum ring_input_type {
     RING_STORED,       /* every write up to this ticket is on disk */
     RING_STORE_FAILED, /* writes from this ticket on are not, and will not be */
     RING_FETCHED,      /* the answer to a FETCH */
-    RING_CONFIG,       /* new times and addresses, networked from now on; the rest is ignored */
-    RING_RETENTION,    /* how far back this node wants to keep the history */
-    RING_PRUNED,       /* the store has removed messages below the horizon */
+    RING_CONFIG,    /* new times, and addresses (which the others learn by a formation); networked
+                     * from now on; the rest is ignored */
+    RING_RETENTION, /* how far back this node wants to keep the history */
+    RING_PRUNED,    /* the store has removed messages below the horizon */
 };
 
 enum ring_command {

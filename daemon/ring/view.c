@@ -31,6 +31,18 @@ const struct ring_member *view_successor(const struct ring *ring)
     return &ring->members[(ring->view.self + 1) % ring->view.count];
 }
 
+bool ring_addresses_equal(const struct ring_addresses *a, const struct ring_addresses *b)
+{
+    for (size_t i = 0; a->count == b->count && i < a->count; i++) {
+        const struct ring_address *one = &a->list[i], *other = &b->list[i];
+
+        if (one->family != other->family || one->port != other->port ||
+            memcmp(one->ip, other->ip, one->family == 4 ? 4 : sizeof(one->ip)) != 0)
+            return false;
+    }
+    return a->count == b->count;
+}
+
 struct candidate candidate_of(const struct ring_member *member)
 {
     return (struct candidate){

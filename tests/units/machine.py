@@ -74,6 +74,19 @@ class Machine:
     def heal(self):
         self._port("master", "lan")
 
+    def pull_cable(self):
+        """The same, and the host can see it."""
+        self._port("down")
+
+    def plug_cable(self):
+        self._port("up")
+
+    def bring_up(self, address=None):
+        """What a network manager does: the interface up, an address, a route."""
+        self.run("ip", "-batch", "-", text=(
+            f"link set eth0 up\naddr add {address or self.address}/24 brd + dev eth0\n"
+            "route replace default dev eth0\n"))
+
     def _port(self, *words):
         subprocess.run([*self.lab.inside(), "ip", "link", "set", f"h{self.number}", *words],
                        check=True, capture_output=True)
@@ -213,6 +226,8 @@ class Follower:
             assert found() is None, f"{self.name} shows {found()!r}"
 
     def close(self):
+        if self.process.stdout.closed:
+            return
         (self.group / "cgroup.kill").write_text("1")
         self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)

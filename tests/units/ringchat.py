@@ -1,6 +1,9 @@
 """ringchat on a host of a lab: installed, configured, in a ring."""
 
 import json
+import time
+
+from machine import PATIENCE
 
 SERVICE = "ringchatd.service"
 
@@ -30,16 +33,27 @@ def await_ring(machines):
     """Waits until each of the hosts has a ring of all of them."""
     for machine in machines:
         machine.systemctl("start", SERVICE)
+    names = {machine.name for machine in machines}
     for machine in machines:
-        machine.control("-q", "wait", "--members", str(len(machines)), "--timeout", "60")
-    names = sorted(machine.name for machine in machines)
-    for machine in machines:
-        assert sorted(member["name"] for member in machine.members()["members"]) == names
+        await_members(machine, lambda machine: names == {
+            member["name"] for member in machine.members()["members"]})
+
+
+def await_members(machine, condition):
+    """Waits until condition(machine) holds; the ring's events say when to look again, and so does a
+    second without any: the first one may come before the tail is there."""
+    tail = machine.follow("ringchatctl", "--json", "tail", "-f", "--events", "-n", "0")
+    end = time.monotonic() + PATIENCE
+    while not condition(machine):
+        assert time.monotonic() < end, f"{machine.name} stays at {machine.members()}"
+        with tail.changed:
+            tail.changed.wait(1)
+    tail.close()
 
 
 def follow_events(machine):
     """A tail with events that has begun: what is sent from now on is in it."""
-    tail = machine.follow("ringchatctl", "--json", "tail", "-f", "--events", "-n", "0")
+    tail = machine.follow("ringchatctl", "--json", "tail", "-f", "--events", "-n", "1")
     machine.control("send", f"{machine.name} listens")
     tail.wait_for(f"{machine.name} listens")
     return tail
