@@ -111,6 +111,12 @@
 /* Of them, one user's: a script that forgets to close locks out nobody else. */
 #define CLIENTS_PER_USER_MAX 256
 
+/* One user's sends that are not answered yet: a quarter of what a node accepts. */
+#define SENDS_PER_USER_MAX (QUEUE_MESSAGES_MAX / 4)
+
+/* One user's tails and histories under way: each wakes with every message. */
+#define TAILS_PER_USER_MAX 128
+
 /* Calls of one client that are under way: enough sends in flight to fill a lap. */
 #define CLIENT_CALLS_MAX 64
 

@@ -13,6 +13,7 @@ void call_free(struct call *call)
 {
     if (call->method && call->method->stop && call->data)
         call->method->stop(call);
+    quota_give_back(call);
     list_remove(&call->list);
     call->client->call_count--;
     call->client->call_bytes -= call->bytes;

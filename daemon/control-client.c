@@ -300,6 +300,7 @@ void client_free(struct client *client)
     if (client->stream)
         bufferevent_free(client->stream);
     json_stream_free(client->input);
+    user_disconnected(client->user);
     free(client);
 }
 
@@ -315,21 +316,14 @@ static void find_rights(struct client *client, int fd)
         (control->has_admin_group && peer_in_group(fd, client->peer.gid, control->admin_group));
 }
 
-static size_t count_of_user(const struct control *control, uid_t uid)
-{
-    size_t count = 0;
-
-    list_for_each (at, &control->clients)
-        count += list_entry(at, struct client, list)->peer.uid == uid;
-    return count;
-}
-
 static void refuse_client(struct client *client)
 {
     struct call *call = call_new(client, 0);
 
     client->closing = true;
-    if (call)
+    if (call && user_is_over(client->user))
+        quota_refuse(call, QUOTA_CONNECTIONS);
+    else if (call)
         call_error(call, ERROR_TOO_MANY_CLIENTS,
                    OBJECT({"limit", json_object_new_int(CLIENTS_MAX)}));
 }
@@ -347,11 +341,13 @@ int client_new(struct control *control, int fd)
     list_append(&control->clients, &client->list);
     control->client_count++;
     find_rights(client, fd);
+    client->user = user_connected(control, client->peer.uid);
     client->input = json_stream_new(JSON_CALL_BYTES_MAX);
     client->work = evtimer_new(control->base, on_work, client);
     client->hangup_check = evtimer_new(control->base, on_hangup_check, client);
     client->stream = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!client->input || !client->work || !client->hangup_check || !client->stream) {
+    if (!client->user || !client->input || !client->work || !client->hangup_check ||
+        !client->stream) {
         if (!client->stream)
             close(fd);
         client_free(client);
@@ -361,8 +357,7 @@ int client_new(struct control *control, int fd)
     bufferevent_setwatermark(client->stream, EV_READ, 0, CLIENT_INPUT_BYTES_MAX);
     bufferevent_setwatermark(client->stream, EV_WRITE, CLIENT_OUTPUT_BYTES_MAX / 2, 0);
     bufferevent_enable(client->stream, EV_READ | EV_WRITE);
-    if (control->client_count > CLIENTS_MAX ||
-        count_of_user(control, client->peer.uid) > CLIENTS_PER_USER_MAX)
+    if (control->client_count > CLIENTS_MAX || user_is_over(client->user))
         refuse_client(client);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/list.h"
 #include "common/varlink.h"
+#include "control-quota.h"
 #include "control-user.h"
 #include "control.h"
 
@@ -33,6 +34,7 @@ struct control {
     bool has_admin_group;
     uint64_t started; /* wall clock, µs */
     struct list clients;
+    struct list users; /* who have connections */
     size_t client_count;
 };
 
@@ -44,6 +46,7 @@ struct client {
     struct event *hangup_check;
     struct json_stream *input;
     struct ucred peer;
+    struct user *user;
     bool is_admin;
     struct list calls; /* as they came */
     size_t call_count, call_bytes;
@@ -66,6 +69,7 @@ struct call {
     struct varlink_call message;
     const struct method *method;
     enum call_state state;
+    bool counted;   /* in its user's quota */
     bool passed_on; /* later pipelined calls may start: this one has its place in the order */
     bool in_lines;
     bool timed_out;

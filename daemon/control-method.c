@@ -153,14 +153,20 @@ static const struct method methods[] = {
      .run = send_run,
      .stop = send_stop,
      .watch = WATCH_ROOM | WATCH_NAMES,
-     .pipelined = true},
+     .pipelined = true,
+     .quota = QUOTA_SENDS},
     {.name = "org.ringchat.Tail",
      .run = tail_run,
      .stop = tail_stop,
      .event = tail_event,
      .watch = WATCH_DELIVERED,
-     .stream = true},
-    {.name = "org.ringchat.History", .run = history_run, .stop = tail_stop, .stream = true},
+     .stream = true,
+     .quota = QUOTA_TAILS},
+    {.name = "org.ringchat.History",
+     .run = history_run,
+     .stop = tail_stop,
+     .stream = true,
+     .quota = QUOTA_TAILS},
     {.name = "org.ringchat.Members", .run = members_run, .stop = command_stop},
     {.name = "org.ringchat.Status", .run = status_run},
     {.name = "org.ringchat.Wait", .run = wait_run, .watch = WATCH_CHANGED},
@@ -236,4 +242,6 @@ void method_begin(struct call *call)
         method_deny(call);
     else if (control->goodbye)
         call_drop(call);
+    else
+        quota_take(call);
 }

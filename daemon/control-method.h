@@ -24,9 +24,10 @@ struct method {
     void (*stop)(struct call *call);
     void (*event)(struct call *call, const struct ring_event *event); /* or NULL */
     unsigned watch;
-    bool stream;    /* needs "more" */
-    bool pipelined; /* several may run at once, in their order */
-    bool admin;     /* for administrators only */
+    bool stream;      /* needs "more" */
+    bool pipelined;   /* several may run at once, in their order */
+    bool admin;       /* for administrators only */
+    enum quota quota; /* that a running call counts in; 0: none */
 };
 
 /* Decides what a call is and whether its caller may do it. A call that cannot be is answered at

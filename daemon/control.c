@@ -188,6 +188,7 @@ int control_new(struct event_base *base, struct engine *engine,
     control->listen_fd = -1;
     control->started = engine_wall();
     list_init(&control->clients);
+    list_init(&control->users);
     result = copy_options(control, options);
     if (result == 0) {
         control->idl = varlink_interface_new();

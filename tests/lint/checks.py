@@ -139,3 +139,18 @@ def left_for_later(name, text):
 
 def strangers_at_the_top(names):
     return sorted(name for name in names if name not in TOP_LEVEL and not name.startswith("."))
+
+
+HARDENING = {
+    "it is not position-independent": r"Type:\s+DYN .*Position-Independent|FLAGS_1.*\bPIE\b",
+    "relocations stay writable": r"GNU_RELRO",
+    "symbols are bound late": r"FLAGS_1.*\bNOW\b|BIND_NOW",
+    "its stack is executable": r"GNU_STACK(?!.*\bRWE\b)",
+    "its stack is not protected": r"__stack_chk_fail",
+    "calls of libc are not checked": r"__\w+_chk@",
+}
+
+
+def not_hardened(shown):
+    """What `readelf -hldsW` shows, searched for what each program must have."""
+    return [what for what, pattern in HARDENING.items() if not re.search(pattern, shown)]

@@ -78,3 +78,23 @@ def test_a_note_left_for_later_is_found():
 
 def test_a_stranger_at_the_top_is_found():
     assert checks.strangers_at_the_top(["daemon", ".ci", "notes.txt"]) == ["notes.txt"]
+
+
+HARDENED = """
+  Type:                              DYN (Position-Independent Executable file)
+  GNU_STACK      0x000000 0x0000000000000000 0x0000000000000000 0x000000 0x000000 RW  0x10
+  GNU_RELRO      0x03bd30 0x000000000003cd30 0x000000000003cd30 0x0012d0 0x0012d0 R   0x1
+ 0x000000006ffffffb (FLAGS_1)            Flags: NOW PIE
+    12: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND __stack_chk_fail@GLIBC_2.4 (2)
+    13: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND __snprintf_chk@GLIBC_2.3.4 (3)
+"""
+
+
+def test_a_program_that_lacks_a_protection_is_found():
+    assert not checks.not_hardened(HARDENED)
+    for old, new in [("NOW PIE", "NOW"), ("GNU_RELRO", ""), ("NOW PIE", "PIE"), (" RW ", " RWE "),
+                     ("__stack_chk_fail", ""), ("__snprintf_chk", "snprintf")]:
+        text = HARDENED.replace(old, new)
+        if new == "NOW":
+            text = text.replace("DYN", "EXEC")
+        assert len(checks.not_hardened(text)) == 1, (old, new)

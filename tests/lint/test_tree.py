@@ -123,6 +123,15 @@ def test_a_release_build_of_the_core_needs_memory_and_strings_and_nothing_else(r
     assert not checks.core_symbols(symbols)
 
 
+@pytest.mark.parametrize("program", ["daemon/ringchatd", "ctl/ringchatctl"])
+def test_programs_are_hardened(program):
+    """Position-independent, all relocations read-only, stack protected, libc calls checked."""
+    need("readelf")
+    shown = subprocess.run(["readelf", "-hldsW", built(program)], capture_output=True, text=True,
+                           check=True).stdout
+    assert not checks.not_hardened(shown)
+
+
 def test_shellcheck_likes_every_script():
     need("shellcheck")
     done = subprocess.run(["shellcheck", *scripts()], cwd=ROOT, capture_output=True, text=True,
