@@ -208,17 +208,27 @@ static void answer_unknown(struct call *call, const char *name)
                    OBJECT({"interface", json_object_new_string_len(name, (int)size)}));
 }
 
-void method_deny(struct call *call)
+/* The cure names the caller, whose name may have to be looked up first. */
+static void deny_run(struct call *call)
 {
     const struct control *control = call->client->control;
-    char user[USER_BYTES_MAX + 1] = "you";
+    const char *group = control->options.admin_group;
+    char user[USER_BYTES_MAX + 1];
 
-    user_names_get(control->names, call->client->peer.uid, user);
-    call_error(call, ERROR_PERMISSION_DENIED,
-               OBJECT({"user", json_object_new_string(user)},
-                      {"group", json_object_new_string(control->options.admin_group
-                                                           ? control->options.admin_group
-                                                           : "root")}));
+    if (control->goodbye)
+        call_drop(call);
+    else if (user_names_get(control->names, call->client->peer.uid, user))
+        call_error(call, ERROR_PERMISSION_DENIED,
+                   OBJECT({"user", json_object_new_string(user)},
+                          {"group", json_object_new_string(group ? group : "root")}));
+}
+
+void method_deny(struct call *call)
+{
+    static const struct method denied = {.run = deny_run, .watch = WATCH_NAMES};
+
+    call->method = &denied;
+    deny_run(call);
 }
 
 void method_begin(struct call *call)

@@ -4,7 +4,8 @@ import os
 
 import pytest
 from keyring import give_keys, key_id, make_key
-from ring import Flow, await_ring, start_together
+from flow import Flow
+from ring import await_ring, start_together
 
 
 def without_keys(hosts):

@@ -1,0 +1,169 @@
+"""What a local user may do, and what no user can: be somebody else."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+
+import pytest
+from client import CallFailed
+from keyring import give_keys, make_key
+
+INTERFACE = (pathlib.Path(__file__).parents[2] / "common/ringchat.varlink").read_text()
+
+# Every privileged verb, with what it would do.
+PRIVILEGED = [["elect"], ["leave"], ["join"], ["log", "debug"], ["key", "generate"],
+              ["key", "show"], ["key", "add"], ["key", "use", "00000000"],
+              ["key", "remove", "00000000"], ["key", "list"]]
+
+# The same as methods: those that the interface gives to administrators.
+METHODS = {"Elect": {}, "Leave": {}, "Join": {}, "Log": {"topics": ["debug"]}, "KeyList": {},
+           "KeyShow": {}, "KeyGenerate": {}, "KeyAdd": {"key": make_key()},
+           "KeyUse": {"id": "00000000"}, "KeyRemove": {"id": "00000000"}}
+
+
+@pytest.fixture(scope="module")
+def host(module_lab):
+    [made] = module_lab.make_hosts(1)
+    give_keys(made, make_key())
+    return made.start()
+
+
+def state(host):
+    """What a privileged verb could have changed."""
+    status = host.json("status")
+    return (status["state"], status["leader"], host.json("log")["topics"],
+            (host.state / "keyring").read_text())
+
+
+def test_the_list_of_privileged_methods_is_whole():
+    """What the interface text says is for administrators, down to "all that follow"."""
+    said = set(re.findall(r"(?:^#.*\n)*^# .*\b[Ff]or administrators\.\nmethod (\w+)", INTERFACE,
+                          re.M)) | set(re.findall(r"^method (Key\w+)", INTERFACE, re.M)) | {"Log"}
+    assert said <= set(METHODS) | {"Import", "Export"}
+
+
+@pytest.mark.parametrize("verb", PRIVILEGED, ids=" ".join)
+def test_who_is_no_administrator_is_told_which_group_it_takes(host, verb):
+    before = state(host)
+    done = host.control(*verb, user="nobody", text=make_key().encode(), check=False)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert b"ringchat-admin" in done.stderr and b"nobody" in done.stderr
+    assert state(host) == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_privileged_method_works_without_ringchatctl_either(host, method):
+    before = state(host)
+    with host.client(user="nobody") as client, pytest.raises(CallFailed) as failure:
+        client.call(method, **METHODS[method])
+    assert failure.value.name == "org.ringchat.PermissionDenied"
+    assert failure.value.parameters["group"] == "ringchat-admin"
+    assert state(host) == before
+
+
+def test_who_is_not_in_the_group_does_not_even_connect(host):
+    done = host.control("status", user="nobody", check=False)
+    assert done.returncode == 0
+    os.chmod(host.socket, 0o600)
+    try:
+        done = host.control("status", user="nobody", check=False)
+        assert done.returncode == 1 and b"usermod -aG ringchat nobody" in done.stderr
+    finally:
+        os.chmod(host.socket, 0o660)
+
+
+def test_a_message_is_its_callers_whatever_the_call_says(host):
+    with host.client(user="nobody") as client:
+        for field in ("user", "node", "origin", "sent"):
+            with pytest.raises(CallFailed) as failure:
+                client.call("Send", text="I am root", **{field: "root"})
+            assert failure.value.name == "org.varlink.service.InvalidParameter"
+        sent = client.call("Send", text="I am nobody")
+    [message] = [message for message in host.messages() if message["id"] == sent["id"]]
+    assert message["user"] == "nobody" and message["node"] == host.name
+    assert not [message for message in host.messages() if message["text"] == "I am root"]
+
+
+def test_anothers_message_cannot_be_taken_over_by_its_id(host):
+    mine = host.json("send", "mine")["id"]
+    with host.client(user="nobody") as client, pytest.raises(CallFailed) as failure:
+        client.call("Send", text="mine", id=mine)
+    assert failure.value.name == "org.ringchat.IdConflict"
+
+
+def until_refused(host, stack, more, **call):
+    """Opens connections and calls until one is refused; how many were taken, and the error."""
+    for taken in range(2000):
+        client = stack.enter_context(host.client(user="nobody"))
+        try:
+            if call:
+                client.request(more=more, **call)
+                client.reply()
+            else:
+                client.call("Status")
+        except CallFailed as failure:
+            return taken, failure
+    raise AssertionError("nothing was ever refused")
+
+
+@pytest.mark.parametrize("what", ["connections", "tails"])
+def test_one_user_takes_no_more_than_its_share(host, what):
+    call = {"method": "Tail", "follow": True, "lines": 0} if what == "tails" else {}
+    with contextlib.ExitStack() as stack:
+        taken, failure = until_refused(host, stack, True, **call)
+        assert failure.name == "org.ringchat.QuotaExceeded"
+        assert failure.parameters == {"what": what, "limit": taken}
+        with host.client(user="daemon") as other:
+            assert other.call("Send", text="others are not bothered")["members"] == 1
+    # What is closed is given back.
+    with host.client(user="nobody") as client:
+        client.request("Tail", more=True, lines=1)
+        assert client.reply()
+
+
+# ---- what comes from peers is shown so that it drives nothing ----
+
+# Escapes, a title, bells, carriage returns, overrides of direction, broken UTF-8 where it may be.
+NASTY = "\x1b[31mred\x1b]0;title\x07\rback\x08\u202eover\u2066\u200b\x9b2J"
+
+
+def test_nothing_from_a_peer_drives_a_terminal_or_the_log(lab):
+    key = make_key()
+    made = [give_keys(host, key) for host in lab.make_hosts(2)]
+    reader, nasty = made
+    nasty.arguments += ["--name", NASTY]
+    for host in made:
+        host.launch("--log", "debug chat")
+    for host in made:
+        host.await_ready()
+    reader.wait("--members", "2")
+    with nasty.client() as client:
+        client.call("Send", text=NASTY, room=NASTY)
+    last = reader.send("the last one")
+    reader.tail("-n", "2").wait_for_text("the last one")
+
+    shown = [reader.control(*verb).stdout.decode() for verb in (
+        ["members"], ["status"], ["history"], ["tail", "-n", "10", "--events"],
+        ["wait", "--leader", reader.json("members")["leader"], "--timeout", "20"])]
+    shown.append(reader.control("elect", NASTY + "x", check=False).stderr.decode())
+    shown.append(reader.control("wait", "--leader", NASTY + "x", "--timeout", "0.1",
+                                check=False).stderr.decode())
+    shown += [host.log_text() for host in made]
+    assert last["members"] == 2
+    assert sum("\\x1b[31mred" in text for text in shown) >= 6
+    for text in shown:
+        found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069]", text)
+        assert not found, (found, text[max(0, found.start() - 80):found.end() + 20])
+
+
+def test_json_carries_it_as_escapes(lab):
+    [host] = lab.make_hosts(1)
+    give_keys(host, make_key()).start()
+    with host.client() as client:
+        client.call("Send", text=NASTY)
+    line = host.control("--json", "history", "-n", "1").stdout
+    assert b"\x1b" not in line and b"\x07" not in line
+    assert json.loads(line)["text"] == NASTY

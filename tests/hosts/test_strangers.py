@@ -1,0 +1,289 @@
+"""Who does not hold the key gets nothing, and is not felt."""
+
+import os
+import resource
+import socket
+import ssl
+import statistics
+import subprocess
+import time
+
+import pytest
+from client import PATIENCE
+from keyring import give_keys, make_key
+from flow import Flow
+from ring import await_ring, start_together
+from wire import PORT, Capture, Impostor, datagrams, socket_in, splice
+
+SECRET = "nobody on the wire may read this"
+
+
+@pytest.fixture
+def key():
+    return make_key()
+
+
+def keyed(lab, size, key):
+    return [give_keys(host, key) for host in lab.make_hosts(size)]
+
+
+def namespace(lab, number):
+    return lab.networks[0].hosts[number]
+
+
+def assert_unmoved(hosts, before):
+    """The ring is the very same, and chats."""
+    assert hosts[0].send("still here")["members"] == len(hosts)
+    assert hosts[0].members()["view"] == before["view"]
+
+
+# ---- hosts that are not of the ring ----
+
+@pytest.mark.parametrize("stranger_key", ["none", "", "wrong"])
+def test_a_host_without_the_key_stays_outside(lab, key, stranger_key):
+    *hosts, stranger = keyed(lab, 3, key)
+    before = start_together(hosts)
+    if stranger_key == "wrong":
+        give_keys(stranger, make_key())
+    else:
+        (stranger.state / "keyring").unlink()
+        stranger.arguments = ["--key", stranger_key]
+    with Announcements(lab) as heard:
+        stranger.start()
+        heard.wait_for(3)
+    assert stranger.json("status")["members"] == 1
+    assert_unmoved(hosts, before)
+    if stranger_key == "wrong":
+        warnings = stranger.json("status")["warnings"]
+        assert any("ringchatctl key add" in warning for warning in warnings)
+
+
+class Announcements:
+    """Counts what the ring's leader announces, as a clock that is sure to tick."""
+
+    def __init__(self, lab):
+        self.capture = Capture(namespace(lab, 3))
+
+    def __enter__(self):
+        return self
+
+    def wait_for(self, count):
+        deadline = time.monotonic() + PATIENCE
+        while len([1 for _, to, _ in datagrams(list(self.capture.packets))
+                   if to.startswith("239.")]) < count:
+            assert time.monotonic() < deadline
+            self.capture.thread.join(0.05)
+
+    def __exit__(self, *_):
+        self.capture.stop()
+
+
+# ---- impostors in place of a member ----
+
+def certificate(directory):
+    """A self-signed certificate and its key, in one file each."""
+    files = [str(directory / name) for name in ("certificate.pem", "key.pem")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=host3",
+                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
+def serve_tls(_, directory):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(directory))
+
+    def treat(peer, _):
+        with context.wrap_socket(peer, server_side=True) as stream:
+            return stream.recv(65536)
+    return treat
+
+
+def reflect(lab, _):
+    """Back to whom it came from, as if it dialled itself."""
+    def treat(peer, address):
+        with socket_in(namespace(lab, 4)) as back:
+            back.connect((address, PORT))
+            splice(peer, back)
+        return b""
+    return treat
+
+
+def pass_on(lab, _):
+    """On to another member."""
+    def treat(peer, address):
+        other = "10.77.0.1" if address != "10.77.0.1" else "10.77.0.2"
+        with socket_in(namespace(lab, 4)) as onward:
+            onward.connect((other, PORT))
+            splice(peer, onward)
+        return b""
+    return treat
+
+
+def echo(*_):
+    def treat(peer, _):
+        while data := peer.recv(65536):
+            peer.sendall(data)
+        return b""
+    return treat
+
+
+IMPOSTORS = {"self_signed": serve_tls, "reflect": reflect, "pass_on": pass_on, "echo": echo}
+
+
+@pytest.mark.parametrize("kind", IMPOSTORS)
+def test_an_impostor_at_a_members_address_is_left_out_and_told_nothing(lab, key, tmp_path, kind):
+    *hosts, member, _ = keyed(lab, 4, key)
+    start_together([*hosts, member])
+    net = lab.networks[0]
+    impostor = Impostor(namespace(lab, 4), PORT, IMPOSTORS[kind](lab, tmp_path))
+    # The attacker takes over the address of a member that is cut off; whoever dials it gets him.
+    net.run(4, "ip", "addr", "add", f"{member.address}/24", "dev", "eth0")
+    net.cut(3)
+    for number in (1, 2):
+        net.run(number, "ip", "neigh", "flush", "dev", "eth0")
+    try:
+        await_ring(hosts)
+        hosts[0].send(SECRET)
+        impostor.await_one()
+    finally:
+        impostor.close()
+        net.run(4, "ip", "addr", "del", f"{member.address}/24", "dev", "eth0")
+    assert set(impostor.seen) == {b""}
+    for number in (1, 2):
+        net.run(number, "ip", "neigh", "flush", "dev", "eth0")
+    net.heal(3)
+    await_ring([*hosts, member])
+
+
+# ---- at the door ----
+
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 64, os.urandom(4096),
+                                   bytes.fromhex("30000000010000000000000000000000") + b"\0" * 32])
+def test_who_speaks_plainly_is_shown_the_door(lab, key, words):
+    hosts = keyed(lab, 2, key)
+    before = start_together(hosts)
+    with socket_in(namespace(lab, 1)) as stranger:
+        stranger.connect((hosts[1].address, PORT))
+        stranger.sendall(words)
+        answer = b""
+        try:
+            while data := stranger.recv(4096):
+                answer += data
+        except ConnectionError:
+            pass
+    assert len(answer) <= 7  # an alert of TLS, or nothing
+    assert_unmoved(hosts, before)
+    assert "without a key of this ring refused" in hosts[1].log_text()
+
+
+def test_who_says_nothing_is_shown_the_door(lab, key):
+    hosts = keyed(lab, 2, key)
+    before = start_together(hosts)
+    with socket_in(namespace(lab, 1)) as stranger:
+        stranger.connect((hosts[1].address, PORT))
+        assert stranger.recv(1) == b""
+    assert_unmoved(hosts, before)
+
+
+def latencies(host, count):
+    """µs of sends one after the other."""
+    with host.client() as client:
+        return [client.call("Send", text="how long?")["elapsed_usec"] for _ in range(count)]
+
+
+def resident(host):
+    status = open(f"/proc/{host.process.pid}/status", encoding="ascii").read()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def test_10000_half_open_connections_are_not_felt(lab, key, record_property):
+    """Two attackers open connections and say nothing. The limits let the oldest of them go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12000), max(hard, 12000)))
+    made = keyed(lab, 5, key)
+    hosts = made[:3]
+    before = start_together(hosts)
+    calm = statistics.median(latencies(hosts[0], 300))
+    memory = resident(hosts[1])
+    strangers = []
+    try:
+        for number in range(10000):
+            stranger = socket_in(namespace(lab, 4 + number % 2))
+            stranger.setblocking(False)
+            stranger.connect_ex((hosts[number % 3].address, PORT))
+            strangers.append(stranger)
+        flooded = statistics.median(latencies(hosts[0], 300))
+        grown = resident(hosts[1]) - memory
+        assert_unmoved(hosts, before)
+        made[3].start()
+        await_ring([*hosts, made[3]])
+    finally:
+        for stranger in strangers:
+            stranger.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"median of a send: {calm:.0f} us in peace, {flooded:.0f} us with 10000 half-open "
+          f"connections; {grown / 1024:.0f} KiB more memory")
+    record_property("calm_usec", calm)
+    record_property("flooded_usec", flooded)
+    assert flooded < 2 * calm + 2000
+    assert grown < 32 * 1024 * 1024
+
+
+# ---- on the wire ----
+
+def capture_chat(lab, hosts):
+    capture = Capture(namespace(lab, 1))
+    hosts[0].control("send", "-r", "secret-room", SECRET)
+    hosts[1].send(SECRET)
+    return b"".join(capture.stop())
+
+
+def test_nothing_readable_passes_a_link(lab, key):
+    hosts = keyed(lab, 2, key)
+    start_together(hosts)
+    seen = capture_chat(lab, hosts)
+    assert len(seen) > 1000
+    for word in (SECRET, "secret-room", "host1", "host2", "root"):
+        assert word.encode() not in seen, word
+
+
+def test_without_a_key_all_of_it_can_be_read(lab):
+    """Shows that the capture would find it."""
+    hosts = lab.make_hosts(2)
+    start_together(hosts)
+    assert SECRET.encode() in capture_chat(lab, hosts)
+
+
+def test_old_and_damaged_datagrams_change_nothing(lab, key):
+    hosts = keyed(lab, 3, key)
+    capture = Capture(namespace(lab, 1))
+    start_together(hosts)
+    hosts[2].terminate()
+    hosts[2].start()
+    before = await_ring(hosts)
+    recorded = [(to, data) for _, to, data in datagrams(capture.stop()) if len(data) > 100]
+    assert len(recorded) > 5
+    flow = Flow(hosts)
+    with socket_in(namespace(lab, 1), socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for to, data in recorded * 20:
+            for target in {to, hosts[1].address, hosts[2].address}:
+                sender.sendto(data, (target, PORT))
+        for to, data in recorded:
+            for bit in range(0, 8 * len(data), 61):
+                damaged = bytearray(data)
+                damaged[bit // 8] ^= 1 << bit % 8
+                sender.sendto(damaged, (hosts[1].address, PORT))
+    flow.await_more(hosts, 5)
+    flow.stop()
+    assert not flow.errors
+    assert_unmoved(hosts, before)
+    assert "that do not open ignored" in hosts[1].log_text()
+
+
+def test_no_answer_is_larger_than_what_asked_for_it(lab, key):
+    hosts = keyed(lab, 3, key)
+    capture = Capture(namespace(lab, 1))
+    start_together(hosts)
+    sizes = {len(data) for _, _, data in datagrams(capture.stop()) if len(data) > 100}
+    assert len(sizes) == 1, sizes
