@@ -12,85 +12,11 @@
 #include "address.h"
 #include "common/check.h"
 #include "common/cleanup.h"
+#include "common/time-parse.h"
 #include "common/util.h"
 #include "listen.h"
 
 /* ---- values ---- */
-
-static const struct unit {
-    const char *name;
-    uint64_t factor;
-} time_units[] = {
-    {"us", 1},
-    {"usec", 1},
-    {"ms", USEC_PER_MSEC},
-    {"msec", USEC_PER_MSEC},
-    {"", USEC_PER_SEC},
-    {"s", USEC_PER_SEC},
-    {"sec", USEC_PER_SEC},
-    {"second", USEC_PER_SEC},
-    {"seconds", USEC_PER_SEC},
-    {"m", 60 * USEC_PER_SEC},
-    {"min", 60 * USEC_PER_SEC},
-    {"minute", 60 * USEC_PER_SEC},
-    {"minutes", 60 * USEC_PER_SEC},
-    {"h", 3600 * USEC_PER_SEC},
-    {"hr", 3600 * USEC_PER_SEC},
-    {"hour", 3600 * USEC_PER_SEC},
-    {"hours", 3600 * USEC_PER_SEC},
-    {"d", 86400 * USEC_PER_SEC},
-    {"day", 86400 * USEC_PER_SEC},
-    {"days", 86400 * USEC_PER_SEC},
-    {"w", 7 * 86400 * USEC_PER_SEC},
-    {"week", 7 * 86400 * USEC_PER_SEC},
-    {"weeks", 7 * 86400 * USEC_PER_SEC},
-    {"month", 2629800 * USEC_PER_SEC},
-    {"months", 2629800 * USEC_PER_SEC},
-    {"y", 31557600 * USEC_PER_SEC},
-    {"year", 31557600 * USEC_PER_SEC},
-    {"years", 31557600 * USEC_PER_SEC},
-};
-
-static const struct unit *find_unit(const char *name, size_t size)
-{
-    for (size_t i = 0; i < ELEMENTS(time_units); i++) {
-        if (strlen(time_units[i].name) == size && strncmp(time_units[i].name, name, size) == 0)
-            return &time_units[i];
-    }
-    return NULL;
-}
-
-int config_parse_span(const char *text, uint64_t *ret_usec)
-{
-    double sum = 0;
-
-    text += strspn(text, " \t");
-    if (*text == '\0')
-        return -EINVAL;
-    while (*text) {
-        const struct unit *unit;
-        double number;
-        size_t size;
-        char *end;
-
-        if (!isdigit((unsigned char)*text))
-            return -EINVAL;
-        number = strtod(text, &end);
-        end += strspn(end, " \t");
-        for (size = 0; isalpha((unsigned char)end[size]); size++)
-            ;
-        unit = find_unit(end, size);
-        if (!unit)
-            return -EINVAL;
-        sum += number * (double)unit->factor;
-        text = end + size;
-        text += strspn(text, " \t");
-    }
-    if (!(sum < (double)INT64_MAX))
-        return -EINVAL;
-    *ret_usec = (uint64_t)(sum + 0.5);
-    return 0;
-}
 
 int config_parse_size(const char *text, uint64_t *ret_bytes)
 {
@@ -222,8 +148,7 @@ static int set_span(uint64_t *place, const char *value)
 {
     uint64_t span;
 
-    if (config_parse_span(value, &span) < 0 || span < 100 * USEC_PER_MSEC ||
-        span > 600 * USEC_PER_SEC)
+    if (span_parse(value, &span) < 0 || span < 100 * USEC_PER_MSEC || span > 600 * USEC_PER_SEC)
         return -EINVAL;
     *place = span;
     return 0;
@@ -257,7 +182,7 @@ static int set_key(struct config *config, const char *value)
 static int set_retention_time(struct config *config, const char *value)
 {
     config->retention_time = 0;
-    return *value ? config_parse_span(value, &config->retention_time) : 0;
+    return *value ? span_parse(value, &config->retention_time) : 0;
 }
 
 static int set_retention_bytes(struct config *config, const char *value)

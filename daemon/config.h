@@ -56,9 +56,5 @@ __attribute__((format(printf, 2, 3))) void config_warn(struct config *config, co
 /* Adds to a list setting: for --peer, which may be given more than once. 0 or -ENOMEM. */
 int config_add_peer(struct config *config, const char *peer);
 
-/* A time span as systemd.time(7) takes it ("1min 30s", "500ms"); a plain number is seconds.
- * 0 or -EINVAL. */
-int config_parse_span(const char *text, uint64_t *ret_usec);
-
 /* A size with an optional K, M, G or T (powers of 1024). 0 or -EINVAL. */
 int config_parse_size(const char *text, uint64_t *ret_bytes);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "common/time-parse.h"
 #include "daemon/config.h"
 
 static void read_text(struct config *config, const char *text)
@@ -39,11 +40,11 @@ static void test_time_spans_are_read_as_systemd_reads_them(void **unused)
 
     (void)unused;
     for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-        assert_int_equal(config_parse_span(spans[i].text, &usec), 0);
+        assert_int_equal(span_parse(spans[i].text, &usec), 0);
         assert_int_equal(usec, spans[i].usec);
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        assert_int_equal(config_parse_span(wrong[i], &usec), -EINVAL);
+        assert_int_equal(span_parse(wrong[i], &usec), -EINVAL);
 }
 
 static void test_sizes_take_powers_of_1024(void **unused)
