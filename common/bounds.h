@@ -190,6 +190,23 @@
  * 100,000 messages a second a fetch then looks at 10,000 rows, in a few ms. */
 #define LANDMARK_SPAN (100ULL << 16)
 
+/* Rows that a search looks at in one call before others have their turn: some 5 ms with words. */
+#define READ_SEARCH_ROWS_MAX 2000
+
+/* What the index of words is asked for at once: asking again costs as much as some 100 of them. */
+#define SEARCH_DOCUMENTS 2048
+
+/* Words that are looked for, as many as anybody types, and parts of one ("10.77.0.1" has four);
+ * the parts of a word are bits of 32. */
+#define SEARCH_WORDS_MAX 16
+#define SEARCH_PARTS_MAX 32
+
+/* Digits of an id that tell a node from others. */
+#define SEARCH_ID_DIGITS_MIN 4
+
+/* Stretches of the history in which not all is indexed; above it they are taken for one. */
+#define UNINDEXED_RANGES_MAX 64
+
 /* Rows that a reader passes over in one call before others have their turn: some 10 ms. */
 #define READ_SKIP_ROWS_MAX 5000
 
@@ -202,3 +219,32 @@
 
 /* How long a statement waits for a lock of another handle: only while a log is being recovered. */
 #define STORE_BUSY_MSEC 2000
+
+/* By how much the bounds of an hour's clocks are written wider than they are (the upper 48 bits of
+ * an hlc are ms): one write a minute of traffic. */
+#define SPAN_MARGIN (60000ULL << 16)
+
+/* What `span` calls an hour, µs. */
+#define SPAN_USEC (3600 * USEC_PER_SEC)
+
+/* Hours whose bounds the writer has at hand: the present one, and some that repair is filling. */
+#define SPAN_CACHE 8
+
+/* The store does what can wait when nothing was asked of it for this long. */
+#define STORE_QUIET_USEC (20 * USEC_PER_MSEC)
+
+/* Under steady traffic it does one step of that this often, so that search has never much to read
+ * without its index. */
+#define STORE_STEP_USEC (1 * USEC_PER_SEC)
+
+/* Bytes of messages whose words are indexed in one step, of one origin, and messages that are
+ * removed in one: some ms. */
+#define INDEX_STEP_BYTES (64 * 1024)
+#define PRUNE_STEP_ROWS 256
+
+/* By how many messages at most the horizon rises at once where the database is too large. */
+#define RETENTION_STEP_MESSAGES 10000
+
+/* Free pages that are given back to the file system in one step, and how many may stay. */
+#define SHRINK_STEP_PAGES 64
+#define SHRINK_PAGES_MIN 1024

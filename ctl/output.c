@@ -8,12 +8,17 @@
 #include "common/time-format.h"
 #include "common/util.h"
 
-void print_json(const struct context *context, struct json_object *object)
+void write_json(const struct context *context, struct json_object *object)
 {
     int flags = context->json == JSON_PRETTY ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
                                              : JSON_C_TO_STRING_PLAIN;
 
     puts(json_object_to_json_string_ext(object, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+void print_json(const struct context *context, struct json_object *object)
+{
+    write_json(context, object);
     fflush(stdout);
 }
 

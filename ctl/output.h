@@ -4,7 +4,10 @@
 
 #include "context.h"
 
-/* One JSON object: on one line, or spread out. */
+/* One JSON object, on one line or spread out, left in stdout's buffer. */
+void write_json(const struct context *context, struct json_object *object);
+
+/* The same, shown at once. */
 void print_json(const struct context *context, struct json_object *object);
 
 /* What a printer of messages remembers from line to line. */

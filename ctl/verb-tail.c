@@ -1,4 +1,4 @@
-/* ringchatctl tail, ringchatctl history */
+/* ringchatctl tail */
 
 #include <errno.h>
 #include <getopt.h>
@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -243,121 +242,5 @@ int verb_tail(struct context *context, int argc, char **argv)
     if (result == 0)
         result = follower.options.follow ? follow(&follower) : show_once(&follower);
     free(follower.cursor);
-    return result;
-}
-
-/* ---- History ---- */
-
-static int parse_history_options(int argc, char **argv, struct tail_options *ret)
-{
-    static const struct option long_options[] = {
-        {"lines", required_argument, NULL, 'n'},
-        {"room", required_argument, NULL, 'r'},
-        {NULL, 0, NULL, 0},
-    };
-
-    return parse_options(argc, argv, "n:r:", long_options, ret);
-}
-
-/* Sends what is printed from now on through a pager. Its process id, or -1: there is none. */
-static pid_t start_pager(const struct context *context)
-{
-    const char *pager = getenv("PAGER");
-    int ends[2];
-    pid_t child;
-
-    if (!context->terminal || context->no_pager || context->json)
-        return -1;
-    if (!pager || !*pager)
-        pager = "less";
-    if (pipe(ends) < 0)
-        return -1;
-    child = fork();
-    if (child == 0) {
-        dup2(ends[0], STDIN_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        /* As systemd's tools have it: quit if one screen, colours pass, long lines are cut. */
-        setenv("LESS", "FRSXMK", 0);
-        execlp("sh", "sh", "-c", pager, NULL);
-        _exit(127);
-    }
-    if (child > 0)
-        dup2(ends[1], STDOUT_FILENO);
-    close(ends[0]);
-    close(ends[1]);
-    return child;
-}
-
-static void end_pager(pid_t child)
-{
-    if (child < 0)
-        return;
-    fflush(stdout);
-    close(STDOUT_FILENO);
-    waitpid(child, NULL, 0);
-}
-
-static void show_messages(const struct context *context, struct message_printer *printer,
-                          struct json_object *messages)
-{
-    size_t count = json_object_array_length(messages);
-
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *message = json_object_array_get_idx(messages, i);
-
-        if (context->json)
-            print_json(context, message);
-        else
-            print_message(context, printer, message, false);
-    }
-}
-
-static int show_history(const struct context *context, struct client *client)
-{
-    struct message_printer printer = {0};
-    struct varlink_reply reply;
-    bool continues = true;
-    int result = 0;
-
-    while (result == 0 && continues) {
-        result = client_reply(client, &reply);
-        if (result < 0)
-            return context_unreachable(context, -ECONNRESET);
-        continues = reply.continues;
-        if (reply.error)
-            result = context_error(context, &reply);
-        else
-            show_messages(context, &printer, field(reply.parameters, "messages"));
-        varlink_reply_done(&reply);
-        if (ferror(stdout))
-            return EXIT_DONE;
-    }
-    return result;
-}
-
-int verb_history(struct context *context, int argc, char **argv)
-{
-    _cleanup_(client_freep) struct client *client = NULL;
-    struct json_object *parameters = json_object_new_object();
-    struct tail_options options;
-    pid_t pager;
-    int result = parse_history_options(argc, argv, &options);
-
-    if (result == 0)
-        result = context_connect(context, &client);
-    if (result != 0) {
-        json_object_put(parameters);
-        return result;
-    }
-    if (options.lines >= 0)
-        json_object_object_add(parameters, "lines", json_object_new_int64(options.lines));
-    if (options.room)
-        json_object_object_add(parameters, "room", json_object_new_string(options.room));
-    if (client_call(client, VARLINK_INTERFACE ".History", parameters, true) < 0)
-        return context_unreachable(context, -ECONNRESET);
-    pager = start_pager(context);
-    result = show_history(context, client);
-    end_pager(pager);
     return result;
 }

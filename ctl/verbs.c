@@ -19,8 +19,11 @@ static const struct verb verbs[] = {
      "send a message; returns when it is on every member's disk", verb_send},
     {"tail", "[-n|--lines N] [-f|--follow] [--after CURSOR] [-r|--room ROOM] [--events]",
      "show the last messages, and with -f what comes", verb_tail},
-    {"history", "[-n|--lines N] [-r|--room ROOM]", "show the stored history in its agreed order",
-     verb_history},
+    {"history",
+     "[-S|--since TIME] [-U|--until TIME] [-u|--user USER] [-N|--node NODE] [-r|--room ROOM] "
+     "[-g|--grep WORDS] [-n|--lines N] [--reverse]",
+     "show the stored history in its agreed order", verb_history},
+    {"export", "", "write the whole history as JSON, a message a line", verb_export},
     {"members", "[--refresh]", "show who is in the ring, in ring order", verb_members},
     {"status", "", "show how this daemon is (also without a verb)", verb_status},
     {"wait", "[--members N] [--leader NODE] [--timeout SEC]", "wait until the ring is so",

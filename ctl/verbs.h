@@ -39,6 +39,7 @@ __attribute__((format(printf, 2, 3))) int verb_usage(const char *name, const cha
 int verb_send(struct context *context, int argc, char **argv);
 int verb_tail(struct context *context, int argc, char **argv);
 int verb_history(struct context *context, int argc, char **argv);
+int verb_export(struct context *context, int argc, char **argv);
 int verb_members(struct context *context, int argc, char **argv);
 int verb_status(struct context *context, int argc, char **argv);
 int verb_wait(struct context *context, int argc, char **argv);

@@ -37,6 +37,9 @@ void method_begin(struct call *call);
 /* Answers that the caller would have to be an administrator. */
 void method_deny(struct call *call);
 
+/* Answers that several members have this name. */
+void method_answer_ambiguous(struct call *call, const char *node);
+
 /* An object of fields; the values are taken over. NULL: out of memory, or a value is NULL. */
 struct json_pair {
     const char *key;
@@ -61,9 +64,12 @@ void key_remove_run(struct call *call);
 void key_stop(struct call *call);
 
 void tail_run(struct call *call); /* control-tail.c */
-void history_run(struct call *call);
 void tail_stop(struct call *call);
 void tail_event(struct call *call, const struct ring_event *event);
+
+void history_run(struct call *call); /* control-history.c */
+void export_run(struct call *call);
+void history_stop(struct call *call);
 
 void members_run(struct call *call); /* control-ring.c */
 void wait_run(struct call *call);
@@ -78,6 +84,9 @@ struct json_object *report_status(struct control *control);
 
 /* The leader and the epoch: the answer of Elect. */
 struct json_object *report_leader(struct control *control);
+
+/* The Message of a packet that holds one. */
+struct json_object *report_message(const struct packet *packet);
 
 /* An event for a tail; NULL: it is not for users, or memory is short. */
 struct json_object *report_event(struct control *control, const struct ring_event *event);

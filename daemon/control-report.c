@@ -312,3 +312,29 @@ struct json_object *report_lost_events(struct control *control, uint64_t count)
     return OBJECT({"event", json_object_new_string("lost")}, {"time", number_value(engine_wall())},
                   {"epoch", number_value(view->formation.epoch)}, {"lost", number_value(count)});
 }
+
+/* ---- messages ---- */
+
+static struct span span_of_bytes(struct bytes bytes)
+{
+    return (struct span){.data = bytes.data, .size = bytes.size};
+}
+
+struct json_object *report_message(const struct packet *packet)
+{
+    struct chat_message chat = {0};
+    struct message message;
+
+    check(message_unpack(packet, &message) == 0);
+    memcpy(chat.id, message.id.bytes, sizeof(chat.id));
+    memcpy(chat.origin, message.key.origin.bytes, sizeof(chat.origin));
+    chat.hlc = message.key.hlc;
+    chat.seq = message.key.seq;
+    chat.sent = message.sent;
+    chat.notice = message.kind == MESSAGE_NOTICE;
+    chat.user = span_of_bytes(message.user);
+    chat.node = span_of_bytes(message.node);
+    chat.room = span_of_bytes(message.room);
+    chat.text = span_of_bytes(message.text);
+    return message_to_json(&chat);
+}

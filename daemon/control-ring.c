@@ -149,7 +149,7 @@ static bool wait_is_over(struct call *call, uint64_t members, bool *ret_ambiguou
     return position >= 0 && (size_t)position == view->leader;
 }
 
-static void answer_ambiguous(struct call *call, const char *node)
+void method_answer_ambiguous(struct call *call, const char *node)
 {
     const struct ring_view *view = engine_get_view(call->client->control->engine);
     struct json_object *ids = json_object_new_array();
@@ -184,7 +184,7 @@ void wait_run(struct call *call)
     if (wait_is_over(call, members, &ambiguous)) {
         call_reply(call, report_status(call->client->control), false);
     } else if (ambiguous) {
-        answer_ambiguous(call, call_string(call, "leader", ""));
+        method_answer_ambiguous(call, call_string(call, "leader", ""));
     } else if (call->timed_out || call->client->control->goodbye) {
         member_shown_name(view, view->leader, leader);
         call_error(call, ERROR_NOT_YET,
@@ -206,7 +206,7 @@ static bool find_elected(struct call *call, struct ring_id *ret)
     ssize_t position = node ? member_find(view, node) : (ssize_t)view->self;
 
     if (position == -ENOTUNIQ)
-        answer_ambiguous(call, node);
+        method_answer_ambiguous(call, node);
     else if (position < 0)
         call_error(call, ERROR_NO_SUCH_NODE, OBJECT({"node", json_object_new_string(node)}));
     else

@@ -1,5 +1,5 @@
-/* Tail and History: pages of the history, read when the client has room for them. Nothing is held
- * for a client that does not read: it reads on from the store. */
+/* Tail: pages of the history, read when the client has room for them. Nothing is held for a client
+ * that does not read: it reads on from the store. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,27 +8,25 @@
 #include "common/check.h"
 #include "common/util.h"
 #include "control-method.h"
+#include "history-search.h"
 
-enum reader_phase {
-    READER_COUNT, /* from the beginning, to know how many match */
-    READER_SKIP,  /* from the beginning, up to the last lines */
-    READER_LAST,  /* what was stored when the call came */
-    READER_CAUGHT_UP,
-    READER_FOLLOW, /* what is delivered since */
+enum tail_phase {
+    TAIL_COUNT, /* from the end, to find where the last lines begin */
+    TAIL_LINES, /* from there, up to what was stored when the call came */
+    TAIL_LAST,  /* the same at once: they are few */
+    TAIL_CAUGHT_UP,
+    TAIL_FOLLOW, /* what is delivered since */
 };
 
-/* A reader's place, for both methods. */
+/* A reader's place. */
 struct tail {
-    enum reader_phase phase;
+    enum tail_phase phase;
     const char *room; /* the call's; NULL: all */
-    bool all;         /* no number of lines was given */
-    uint64_t lines, matching, skip;
-    struct message_key at;            /* counting and skipping: the last key read */
+    uint64_t lines, matching;
+    struct history_search *search;
     struct history_position position; /* following: what has been shown */
-    struct message_key last;          /* the highest key when the call came */
-    struct json_object *batch;        /* History: messages of the reply being made */
-    size_t batch_bytes;
-    struct json_object *events; /* Tail: those that wait */
+    struct message_key first, last;   /* of the lines; the highest key when the call came */
+    struct json_object *events;       /* those that wait */
     uint64_t events_lost;
 };
 
@@ -36,7 +34,7 @@ void tail_stop(struct call *call)
 {
     struct tail *tail = call->data;
 
-    json_object_put(tail->batch);
+    history_search_free(tail->search);
     json_object_put(tail->events);
     free(tail);
 }
@@ -47,30 +45,6 @@ static struct history *history_of(struct call *call)
 }
 
 /* ---- messages ---- */
-
-static struct span span_of_bytes(struct bytes bytes)
-{
-    return (struct span){.data = bytes.data, .size = bytes.size};
-}
-
-static struct json_object *message_value(const struct packet *packet)
-{
-    struct chat_message chat = {0};
-    struct message message;
-
-    check(message_unpack(packet, &message) == 0);
-    memcpy(chat.id, message.id.bytes, sizeof(chat.id));
-    memcpy(chat.origin, message.key.origin.bytes, sizeof(chat.origin));
-    chat.hlc = message.key.hlc;
-    chat.seq = message.key.seq;
-    chat.sent = message.sent;
-    chat.notice = message.kind == MESSAGE_NOTICE;
-    chat.user = span_of_bytes(message.user);
-    chat.node = span_of_bytes(message.node);
-    chat.room = span_of_bytes(message.room);
-    chat.text = span_of_bytes(message.text);
-    return message_to_json(&chat);
-}
 
 static bool is_in_room(const struct tail *tail, const struct packet *packet)
 {
@@ -85,173 +59,63 @@ static bool is_in_room(const struct tail *tail, const struct packet *packet)
 
 /* ---- beginning ---- */
 
-/* The newest lines are at the end; where they cannot be had from there, the history is counted. */
-static int begin_last(struct call *call, struct tail *tail, bool stream)
+/* Where the lines cannot be had from the end at once, it is looked for where they begin. */
+static int begin_last(struct call *call, struct tail *tail)
 {
+    struct history_query query = {.until = UINT64_MAX, .room = tail->room};
     struct history_page page;
-    struct message message;
-    int result = history_last(history_of(call), 1, &page, &tail->position);
+    int result = history_last(history_of(call), 0, &page, &tail->position);
 
     if (result < 0)
         return result;
-    if (page.count > 0 && message_unpack(page.items[0].packet, &message) == 0)
-        tail->last = message.key;
     history_page_done(&page);
-    if (tail->all || (!stream && tail->lines == 0))
-        tail->phase = tail->all ? READER_LAST : READER_CAUGHT_UP;
-    else if (tail->lines == 0)
-        tail->phase = READER_CAUGHT_UP;
-    else if (tail->lines <= READ_BACK_MESSAGES && !tail->room)
-        tail->phase = READER_SKIP;
-    else
-        tail->phase = READER_COUNT;
-    return 0;
-}
-
-static struct tail *tail_new(struct call *call, uint64_t lines_missing)
-{
-    struct tail *tail = calloc(1, sizeof(*tail));
-
-    if (!tail) {
-        call_out_of_memory(call);
-        return NULL;
-    }
-    call->data = tail;
-    tail->room = call_string(call, "room", NULL);
-    tail->all = lines_missing == 0 && !call_parameter(call, "lines");
-    tail->events = json_object_new_array();
-    tail->batch = json_object_new_array();
-    if (!tail->events || !tail->batch)
-        call_out_of_memory(call);
-    else if (call_number(call, "lines", lines_missing, &tail->lines) < 0)
-        call_invalid(call, "lines");
-    return tail;
+    result = history_newest(history_of(call), &tail->last);
+    if (result < 0)
+        return result;
+    tail->first = tail->last;
+    tail->phase = TAIL_CAUGHT_UP;
+    if (tail->lines == 0)
+        return 0;
+    tail->phase = tail->lines <= READ_BACK_MESSAGES && !tail->room ? TAIL_LAST : TAIL_COUNT;
+    if (tail->phase == TAIL_LAST)
+        return 0;
+    result = history_search_new(history_of(call), &query, &tail->search);
+    if (result == 0)
+        history_search_start(tail->search, &tail->last, true);
+    return result;
 }
 
 static void begin_tail(struct call *call)
 {
     const char *after = call_string(call, "after", NULL);
-    struct tail *tail = tail_new(call, TAIL_LINES_DEFAULT);
+    struct tail *tail = calloc(1, sizeof(*tail));
     int result;
 
-    if (!tail || call->state == CALL_ANSWERED)
-        return;
-    if (!after) {
-        if (begin_last(call, tail, true) < 0)
-            call_out_of_memory(call);
+    if (!tail) {
+        call_out_of_memory(call);
         return;
     }
-    result = history_cursor_parse(history_of(call), after, &tail->position);
+    call->data = tail;
+    tail->room = call_string(call, "room", NULL);
+    tail->phase = TAIL_FOLLOW;
+    tail->events = json_object_new_array();
+    if (!tail->events)
+        call_out_of_memory(call);
+    else if (call_number(call, "lines", TAIL_LINES_DEFAULT, &tail->lines) < 0)
+        call_invalid(call, "lines");
+    if (!tail->events || call->state == CALL_ANSWERED)
+        return;
+    result = after ? history_cursor_parse(history_of(call), after, &tail->position)
+                   : begin_last(call, tail);
     if (result == -EINVAL)
         call_invalid(call, "after");
-    if (result == -ESTALE)
+    else if (result == -ESTALE)
         call_error(call, ERROR_CURSOR_STALE, NULL);
-    tail->phase = READER_FOLLOW;
-    tail->all = true;
-}
-
-static void begin_history(struct call *call)
-{
-    struct tail *tail = tail_new(call, 0);
-
-    if (!tail || call->state == CALL_ANSWERED)
-        return;
-    if (begin_last(call, tail, false) < 0)
+    else if (result < 0)
         call_out_of_memory(call);
 }
 
-/* ---- reading from the beginning ---- */
-
-/* One item, in the form of the method. */
-typedef void (*show_item)(struct call *call, const struct history_item *item);
-
-/* Where history_last() gives the lines at once: they are few. */
-static int show_last(struct call *call, struct tail *tail, show_item show)
-{
-    struct history_page page;
-    int result = history_last(history_of(call), tail->lines, &page, &tail->position);
-
-    if (result < 0)
-        return result;
-    for (size_t i = 0; i < page.count; i++)
-        show(call, &page.items[i]);
-    history_page_done(&page);
-    tail->phase = READER_CAUGHT_UP;
-    return 0;
-}
-
-static void take_counted(struct call *call, struct tail *tail, const struct history_item *item,
-                         show_item show)
-{
-    struct history_item shown = *item;
-
-    if (!is_in_room(tail, item->packet))
-        return;
-    if (tail->phase == READER_COUNT) {
-        tail->matching++;
-        return;
-    }
-    if (tail->skip > 0) {
-        tail->skip--;
-        return;
-    }
-    /* A tail that is cut off here goes on with the next one. */
-    shown.position = tail->position;
-    if (message_key_compare(&item->position.key, &tail->last) < 0) {
-        shown.position.from = item->position.key;
-        shown.position.upto = tail->last;
-    }
-    show(call, &shown);
-}
-
-/* A page of the history from its beginning: counted, or shown. */
-static int read_page(struct call *call, struct tail *tail, show_item show)
-{
-    struct history_page page;
-    int result = history_read(history_of(call), &tail->at, READ_PAGE_MESSAGES, &page);
-    bool end;
-
-    if (result < 0)
-        return result;
-    end = page.end;
-    for (size_t i = 0; i < page.count; i++) {
-        tail->at = page.items[i].position.key;
-        /* What came since the call is for the phase after. */
-        if (message_key_compare(&tail->at, &tail->last) > 0) {
-            end = true;
-            break;
-        }
-        take_counted(call, tail, &page.items[i], show);
-    }
-    history_page_done(&page);
-    if (!end)
-        return 0;
-    if (tail->phase == READER_COUNT) {
-        tail->phase = READER_LAST;
-        tail->at = (struct message_key){0};
-        tail->skip = tail->matching > tail->lines ? tail->matching - tail->lines : 0;
-    } else {
-        tail->phase = READER_CAUGHT_UP;
-    }
-    return 0;
-}
-
-/* Makes some progress towards READER_CAUGHT_UP. */
-static int catch_up(struct call *call, struct tail *tail, show_item show)
-{
-    int result = 0;
-
-    for (unsigned i = 0; i < READ_PAGES_AT_ONCE && result == 0 && tail->phase < READER_CAUGHT_UP &&
-                         call_has_room(call);
-         i++)
-        result =
-            tail->phase == READER_SKIP ? show_last(call, tail, show) : read_page(call, tail, show);
-    if (result == 0 && tail->phase < READER_CAUGHT_UP && call_has_room(call))
-        client_schedule(call->client);
-    return result;
-}
-
-/* ---- Tail ---- */
+/* ---- the last lines ---- */
 
 static struct json_object *cursor_value(struct call *call, const struct history_position *position)
 {
@@ -261,14 +125,97 @@ static struct json_object *cursor_value(struct call *call, const struct history_
     return json_object_new_string(text);
 }
 
-static void show_in_tail(struct call *call, const struct history_item *item)
+static void show(struct call *call, const struct history_item *item)
 {
     call_reply(call,
-               OBJECT({"message", message_value(item->packet)},
+               OBJECT({"message", report_message(item->packet)},
                       {"late", json_object_new_boolean(item->late)},
                       {"cursor", cursor_value(call, &item->position)}),
                true);
 }
+
+static int show_last(struct call *call, struct tail *tail)
+{
+    struct history_page page;
+    int result = history_last(history_of(call), tail->lines, &page, &tail->position);
+
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < page.count; i++)
+        show(call, &page.items[i]);
+    history_page_done(&page);
+    tail->phase = TAIL_CAUGHT_UP;
+    return 0;
+}
+
+static void show_line(struct call *call, struct tail *tail, const struct history_item *item)
+{
+    struct history_item shown = *item;
+
+    /* A tail that is cut off here goes on with the next one. */
+    shown.position = tail->position;
+    if (message_key_compare(&item->position.key, &tail->last) < 0) {
+        shown.position.from = item->position.key;
+        shown.position.upto = tail->last;
+    }
+    show(call, &shown);
+}
+
+/* Of a page that was counted: the message that comes first of all lines so far. */
+static void count_lines(struct tail *tail, const struct history_page *page)
+{
+    if (page->count > 0)
+        tail->first = page->items[page->count - 1].position.key;
+    tail->matching += page->count;
+    if (!page->end && tail->matching < tail->lines)
+        return;
+    tail->phase = tail->matching > 0 ? TAIL_LINES : TAIL_CAUGHT_UP;
+    history_search_start(tail->search, &tail->first, false);
+}
+
+/* A page of the history: counted, or shown. */
+static int read_page(struct call *call, struct tail *tail)
+{
+    uint64_t wanted = tail->phase == TAIL_COUNT ? tail->lines - tail->matching : UINT64_MAX;
+    struct history_page page;
+    bool end;
+    int result =
+        history_search_read(tail->search, MIN(wanted, (uint64_t)READ_PAGE_MESSAGES), &page);
+
+    if (result < 0)
+        return result;
+    end = page.end;
+    if (tail->phase == TAIL_COUNT) {
+        count_lines(tail, &page);
+        end = false;
+    }
+    for (size_t i = 0; wanted == UINT64_MAX && i < page.count; i++) {
+        /* What came since the call is for the phase after. */
+        end |= message_key_compare(&page.items[i].position.key, &tail->last) > 0;
+        if (message_key_compare(&page.items[i].position.key, &tail->last) <= 0)
+            show_line(call, tail, &page.items[i]);
+    }
+    history_page_done(&page);
+    if (end)
+        tail->phase = TAIL_CAUGHT_UP;
+    return 0;
+}
+
+/* Makes some progress towards TAIL_CAUGHT_UP. */
+static int catch_up(struct call *call, struct tail *tail)
+{
+    int result = 0;
+
+    for (unsigned i = 0; i < READ_PAGES_AT_ONCE && result == 0 && tail->phase < TAIL_CAUGHT_UP &&
+                         call_has_room(call);
+         i++)
+        result = tail->phase == TAIL_LAST ? show_last(call, tail) : read_page(call, tail);
+    if (result == 0 && tail->phase < TAIL_CAUGHT_UP && call_has_room(call))
+        client_schedule(call->client);
+    return result;
+}
+
+/* ---- what comes ---- */
 
 void tail_event(struct call *call, const struct ring_event *event)
 {
@@ -320,7 +267,7 @@ static int follow(struct call *call, struct tail *tail)
         for (size_t k = 0; k < page.count; k++) {
             tail->position = page.items[k].position;
             if (is_in_room(tail, page.items[k].packet))
-                show_in_tail(call, &page.items[k]);
+                show(call, &page.items[k]);
         }
         end = page.end;
         history_page_done(&page);
@@ -346,59 +293,17 @@ void tail_run(struct call *call)
     tail = call->data;
     if (!tail || call->state == CALL_ANSWERED || !call_has_room(call))
         return;
-    if (tail->phase < READER_CAUGHT_UP)
-        result = catch_up(call, tail, show_in_tail);
-    if (result == 0 && tail->phase == READER_CAUGHT_UP) {
+    if (tail->phase < TAIL_CAUGHT_UP)
+        result = catch_up(call, tail);
+    if (result == 0 && tail->phase == TAIL_CAUGHT_UP) {
         if (call_flag(call, "follow"))
             call_reply(call, OBJECT({"cursor", cursor_value(call, &tail->position)}), true);
-        tail->phase = READER_FOLLOW;
+        tail->phase = TAIL_FOLLOW;
     }
-    if (result == 0 && tail->phase == READER_FOLLOW)
+    if (result == 0 && tail->phase == TAIL_FOLLOW)
         result = follow(call, tail);
     if (result < 0)
         call_out_of_memory(call);
     else if (call->state != CALL_ANSWERED)
         show_events(call, tail);
-}
-
-/* ---- History ---- */
-
-static void send_batch(struct call *call, struct tail *tail, bool continues)
-{
-    struct json_object *batch = tail->batch;
-
-    tail->batch = json_object_new_array();
-    tail->batch_bytes = 0;
-    if (!tail->batch)
-        call_out_of_memory(call);
-    call_reply(call, OBJECT({"messages", batch}), continues);
-}
-
-static void show_in_history(struct call *call, const struct history_item *item)
-{
-    struct tail *tail = call->data;
-
-    json_object_array_add(tail->batch, message_value(item->packet));
-    tail->batch_bytes += item->packet->size;
-    if (tail->batch_bytes >= HISTORY_REPLY_BYTES)
-        send_batch(call, tail, true);
-}
-
-void history_run(struct call *call)
-{
-    struct tail *tail;
-
-    if (call->client->control->goodbye) {
-        call_drop(call);
-        return;
-    }
-    if (!call->data)
-        begin_history(call);
-    tail = call->data;
-    if (!tail || call->state == CALL_ANSWERED)
-        return;
-    if (tail->phase < READER_CAUGHT_UP && catch_up(call, tail, show_in_history) < 0)
-        call_out_of_memory(call);
-    else if (tail->phase == READER_CAUGHT_UP)
-        send_batch(call, tail, false);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -169,7 +170,8 @@ static void on_failed(void *userdata, const char *error)
     struct daemon *daemon = userdata;
 
     journal_log(daemon->journal, LINE_CANNOT_GO_ON, "ringchatd cannot go on: %s", error);
-    daemon->exit_status = EXIT_FAILURE;
+    daemon->exit_status = engine_store_has_failed(daemon->engine) ? EX_IOERR : EXIT_FAILURE;
+    supervisor_failed(error, EIO);
     stop_now(daemon);
 }
 
@@ -405,6 +407,12 @@ static void stop(struct daemon *daemon)
     libevent_global_shutdown();
 }
 
+/* Then the disk has to be looked at, not the configuration. */
+static bool is_of_the_disk(int error)
+{
+    return error == -EIO || error == -ENOSPC || error == -EROFS || error == -EUCLEAN;
+}
+
 int daemon_run(const struct daemon_options *options, struct config *config)
 {
     struct daemon daemon = {.options = options, .config = config, .exit_status = EXIT_SUCCESS};
@@ -418,11 +426,12 @@ int daemon_run(const struct daemon_options *options, struct config *config)
         journal_log(daemon.journal, LINE_CANNOT_START, "%s", error ? error : strerror(-result));
         supervisor_failed(error ? error : "cannot start", -result);
         stop(&daemon);
-        return EXIT_FAILURE;
+        return is_of_the_disk(result) ? EX_IOERR : EXIT_FAILURE;
     }
     daemon.supervisor = supervisor_new(daemon.base, daemon.engine, daemon.keys, daemon.journal);
     check(daemon.supervisor != NULL);
     supervisor_ready();
+    engine_check_store(daemon.engine);
     event_base_dispatch(daemon.base);
     stop(&daemon);
     return daemon.exit_status;

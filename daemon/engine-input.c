@@ -127,48 +127,6 @@ void engine_on_datagram(void *userdata, const struct ring_address *from, const u
     engine_enqueue(engine, item);
 }
 
-void engine_on_stored(void *userdata, ring_ticket ticket)
-{
-    struct engine *engine = userdata;
-    struct inbox_item *item = engine_item_new(RING_STORED);
-
-    /* Late notes are on disk now: tails can show them. */
-    engine->delivered |= ticket == 0;
-    item->input.stored.ticket = ticket;
-    engine_enqueue(engine, item);
-}
-
-static void give_store_failure(struct engine *engine, ring_ticket ticket)
-{
-    struct ring_input in = {.type = RING_STORE_FAILED};
-
-    in.store_failed.ticket = ticket;
-    engine_step(engine, &in);
-}
-
-void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *error)
-{
-    struct engine *engine = userdata;
-
-    journal_log(engine->journal, LINE_STORE_ERROR, "%s", error);
-    give_store_failure(engine, ticket);
-    engine_fail(engine, error);
-}
-
-void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
-                       struct packet *const *packets)
-{
-    struct inbox_item *item = engine_item_new(RING_FETCHED);
-
-    item->input.fetched.ticket = ticket;
-    item->input.fetched.count = count;
-    item->packets = calloc(MAX(count, 1), sizeof(struct packet *));
-    check(item->packets != NULL);
-    for (size_t i = 0; i < count; i++)
-        item->packets[i] = packet_ref(packets[i]);
-    engine_enqueue(userdata, item);
-}
-
 void engine_on_accept(evutil_socket_t fd, short what, void *userdata)
 {
     struct engine *engine = userdata;

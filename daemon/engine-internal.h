@@ -11,6 +11,7 @@
 #include "link.h"
 #include "listen.h"
 #include "netlink.h"
+#include "retention.h"
 
 /* Outstanding commands are found by ticket in this many lists. */
 #define TICKET_LISTS 256
@@ -50,14 +51,16 @@ struct engine {
     struct engine_callbacks callbacks;
     struct ring_config config;
     char *name, *ring_name;
+    struct retention retention;
 
     /* the pump */
-    struct event *pump, *timer;
+    struct event *pump, *timer, *tick;
     struct inbox_item *inbox, **inbox_last;
     size_t inbox_count;
     struct ring_outbox outbox;
     uint64_t deadline; /* what the timer is armed for, monotonic µs */
     bool failed;
+    bool store_failed;                 /* and it was the store's fault */
     bool delivered, changed, was_full; /* to be told when the outputs are applied */
 
     /* commands */
@@ -96,10 +99,6 @@ void engine_on_dial_failed(void *userdata, ring_link link, bool refused);
 void engine_on_frame(void *userdata, ring_link link, struct packet *packet);
 void engine_on_datagram(void *userdata, const struct ring_address *from, const uint8_t *data,
                         size_t size);
-void engine_on_stored(void *userdata, ring_ticket ticket);
-void engine_on_store_failed(void *userdata, ring_ticket ticket, const char *error);
-void engine_on_fetched(void *userdata, ring_ticket ticket, size_t count,
-                       struct packet *const *packets);
 void engine_on_accept(evutil_socket_t fd, short what, void *userdata);
 
 /* ---- engine-network.c ---- */
@@ -108,6 +107,11 @@ void engine_on_accept(evutil_socket_t fd, short what, void *userdata);
 int engine_open_network(struct engine *engine, char **ret_error);
 /* Gives the core the addresses that were found, if they are new and may be told to the others. */
 void engine_tell_addresses(struct engine *engine);
+
+/* ---- engine-store.c ---- */
+
+/* Opens store and history. As engine_new(). */
+int engine_store_open(struct engine *engine, const char *state_directory, char **ret_error);
 
 /* ---- engine-output.c ---- */
 

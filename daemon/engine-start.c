@@ -67,6 +67,12 @@ static void start_core(struct engine *engine)
     engine_arm_timer(engine);
 }
 
+static void set_retention(struct engine *engine, const struct config *config)
+{
+    engine->retention =
+        (struct retention){.usec = config->retention_time, .bytes = config->retention_bytes};
+}
+
 static struct engine *engine_allocate(struct event_base *base, struct keys *keys,
                                       struct journal *journal,
                                       const struct engine_callbacks *callbacks)
@@ -99,15 +105,12 @@ int engine_new(struct event_base *base, const struct config *config, const char 
                struct keys *keys, struct journal *journal, const struct engine_callbacks *callbacks,
                struct engine **ret, char **ret_error)
 {
-    static const struct store_callbacks store_callbacks = {
-        .stored = engine_on_stored, .failed = engine_on_store_failed, .fetched = engine_on_fetched};
     struct engine *engine = engine_allocate(base, keys, journal, callbacks);
     int result;
 
     *ret_error = NULL;
-    result = store_open(state_directory, base, &store_callbacks, engine, &engine->store, ret_error);
-    if (result == 0)
-        result = history_open(state_directory, &engine->history);
+    set_retention(engine, config);
+    result = engine_store_open(engine, state_directory, ret_error);
     if (result == 0)
         result = configure(engine, config);
     if (result == 0 && engine->config.networked)
@@ -150,6 +153,7 @@ void engine_reconfigure(struct engine *engine, const struct config *config)
     engine->config.heartbeat_interval = config->heartbeat_interval;
     engine->config.heartbeat_timeout = config->heartbeat_timeout;
     engine->config.link_timeout = config->link_timeout;
+    set_retention(engine, config);
     item->input.config.config = &engine->config;
     engine_enqueue(engine, item);
 }
@@ -169,6 +173,7 @@ void engine_free(struct engine *engine)
     event_free_if(engine->accept6);
     event_free_if(engine->pump);
     event_free_if(engine->timer);
+    event_free_if(engine->tick);
     discovery_free(engine->discovery);
     links_free(engine->links);
     listen_close(&engine->sockets);

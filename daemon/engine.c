@@ -255,6 +255,11 @@ struct history *engine_get_history(const struct engine *engine)
     return engine->history;
 }
 
+bool engine_store_has_failed(const struct engine *engine)
+{
+    return engine->store_failed;
+}
+
 struct store *engine_get_store(const struct engine *engine)
 {
     return engine->store;

@@ -43,6 +43,13 @@ int engine_connect(struct engine *engine, char **ret_error);
 /* Closes the links that rest on keys that are accepted no more. */
 void engine_close_retired(struct engine *engine);
 
+/* Checks the whole database beside everything else, once READY has been told. What is found damaged
+ * ends this daemon, and the next one sets the database aside. */
+void engine_check_store(struct engine *engine);
+
+/* Whether it was the store that made engine_new() fail, or the daemon end. */
+bool engine_store_has_failed(const struct engine *engine);
+
 /* New settings: times, addresses, greeting. */
 void engine_reconfigure(struct engine *engine, const struct config *config);
 

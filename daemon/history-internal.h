@@ -7,13 +7,22 @@
 #include "store-schema.h"
 
 enum history_statement {
-    HISTORY_DOWN,    /* all rows, the highest key first */
-    HISTORY_ABOVE,   /* all rows above a key, ascending */
-    HISTORY_LATE,    /* late deliveries above a number, up to another */
-    HISTORY_NOTES,   /* key and number of those above a number */
-    HISTORY_SAME_ID, /* key and late number of all with one id, the smallest key first */
-    HISTORY_FIND,    /* the row of an id with the smallest key */
-    HISTORY_TWINS,   /* how many messages are second keys of an id */
+    HISTORY_DOWN,  /* all rows, the highest key first */
+    HISTORY_ABOVE, /* all rows above a key, ascending */
+    HISTORY_BELOW, /* all rows below a key, descending */
+    HISTORY_WORDS, /* clocks at which words are found, ascending */
+    HISTORY_WORDS_DOWN,
+    HISTORY_SPANS,    /* the clocks of some hours */
+    HISTORY_HELD,     /* per origin, what was ever stored */
+    HISTORY_INDEXED,  /* of an origin, what is indexed, from a seq down */
+    HISTORY_LANDMARK, /* of an origin, the last one up to a seq */
+    HISTORY_LATE,     /* late deliveries above a number, up to another */
+    HISTORY_NOTES,    /* key and number of those above a number */
+    HISTORY_SAME_ID,  /* key and late number of all with one id, the smallest key first */
+    HISTORY_FIND,     /* the row of an id with the smallest key */
+    HISTORY_SIZE,     /* used bytes, and whether there is something below the horizon */
+    HISTORY_OLDEST,   /* the hlc of the message with that many before it */
+    HISTORY_TWINS,    /* how many messages are second keys of an id */
     HISTORY_STATEMENTS
 };
 
@@ -34,6 +43,24 @@ struct history {
     struct history_skip skips[READ_SKIPS_MAX];
     size_t next_skip; /* the one to be overwritten next */
 };
+
+/* What decides whether a row is shown. */
+struct history_row {
+    struct message_key key;
+    uint64_t late; /* number; UINT64_MAX: not noted yet; 0: unmarked */
+};
+int history_read_row(const struct history *history, sqlite3_stmt *statement,
+                     struct history_row *ret); /* 0 or a negative errno */
+
+/* Adds the statement's row to the page, if none of the same id goes before it: of those delivered,
+ * and covered by the position if one is given, the smallest key goes first. 1: added, 0: not, or a
+ * negative errno. */
+int history_show(const struct history *history, sqlite3_stmt *statement,
+                 const struct history_row *row, const struct history_position *position,
+                 struct history_page *page);
+
+/* An empty page with room for `count`. 0 or -ENOMEM. */
+int history_page_new(size_t count, struct history_page *ret);
 
 /* Takes into late_shown what has been noted and delivered by now. 0 or a negative errno. */
 int history_advance_late(struct history *history);

@@ -19,7 +19,7 @@ void history_page_done(struct history_page *page)
     *page = (struct history_page){0};
 }
 
-static int page_new(size_t count, struct history_page *ret)
+int history_page_new(size_t count, struct history_page *ret)
 {
     *ret = (struct history_page){.items = calloc(MAX(count, 1), sizeof(struct history_item))};
     return ret->items ? 0 : -ENOMEM;
@@ -34,13 +34,8 @@ void history_bind_key(sqlite3_stmt *statement, const struct message_key *key)
 
 /* ---- what is shown ---- */
 
-/* What decides whether a row is shown. */
-struct row {
-    struct message_key key;
-    uint64_t late; /* number; UINT64_MAX: not noted yet; 0: unmarked */
-};
-
-static int read_row(const struct history *history, sqlite3_stmt *statement, struct row *ret)
+int history_read_row(const struct history *history, sqlite3_stmt *statement,
+                     struct history_row *ret)
 {
     if (!store_column_key(statement, 0, &ret->key))
         return -EUCLEAN;
@@ -50,7 +45,7 @@ static int read_row(const struct history *history, sqlite3_stmt *statement, stru
     return 0;
 }
 
-static bool covers(const struct history_position *position, const struct row *row)
+static bool covers(const struct history_position *position, const struct history_row *row)
 {
     if (row->late > 0)
         return row->late <= position->late;
@@ -59,8 +54,9 @@ static bool covers(const struct history_position *position, const struct row *ro
 
 /* Whether none of the same id goes before this row: of those delivered, and covered by the position
  * if one is given, the smallest key goes first. 0 or a negative errno. */
-static int is_first(const struct history *history, sqlite3_stmt *statement, const struct row *row,
-                    const struct history_position *position, bool *ret)
+static int is_first(const struct history *history, sqlite3_stmt *statement,
+                    const struct history_row *row, const struct history_position *position,
+                    bool *ret)
 {
     sqlite3_stmt *same = history->statements[HISTORY_SAME_ID];
     int result = SQLITE_DONE, error = 0;
@@ -73,9 +69,9 @@ static int is_first(const struct history *history, sqlite3_stmt *statement, cons
         return -EUCLEAN;
     store_bind_id(same, 1, &id);
     while (error == 0 && (result = sqlite3_step(same)) == SQLITE_ROW) {
-        struct row other;
+        struct history_row other;
 
-        error = read_row(history, same, &other);
+        error = history_read_row(history, same, &other);
         if (error == 0 && !history_is_hidden(history, &other.key) &&
             (!position || covers(position, &other))) {
             *ret = message_key_compare(&other.key, &row->key) == 0;
@@ -86,10 +82,9 @@ static int is_first(const struct history *history, sqlite3_stmt *statement, cons
     return error < 0 ? error : store_schema_errno(result);
 }
 
-/* Adds the statement's row to the page, if none of the same id goes before it. 1: added, 0: not, or
- * a negative errno. */
-static int show(const struct history *history, sqlite3_stmt *statement, const struct row *row,
-                const struct history_position *position, struct history_page *page)
+int history_show(const struct history *history, sqlite3_stmt *statement,
+                 const struct history_row *row, const struct history_position *position,
+                 struct history_page *page)
 {
     struct packet *packet;
     bool first;
@@ -139,12 +134,12 @@ static int read_down(struct history *history, size_t count, const struct history
 {
     sqlite3_stmt *statement = history->statements[HISTORY_DOWN];
     int result = SQLITE_ROW, error = 0;
-    struct row row;
+    struct history_row row;
 
     while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        error = read_row(history, statement, &row);
+        error = history_read_row(history, statement, &row);
         if (error == 0 && !history_is_hidden(history, &row.key) && covers(end, &row))
-            error = show(history, statement, &row, end, page);
+            error = history_show(history, statement, &row, end, page);
         if (error > 0)
             page->items[page->count - 1].position.key = row.key;
     }
@@ -161,7 +156,7 @@ int history_last(struct history *history, size_t count, struct history_page *ret
 
     end.late = history->late_shown;
     if (result == 0)
-        result = page_new(count, &page);
+        result = history_page_new(count, &page);
     if (result == 0)
         result = read_down(history, count, &end, &page);
     if (result < 0) {
@@ -176,19 +171,35 @@ int history_last(struct history *history, size_t count, struct history_page *ret
     return 0;
 }
 
+int history_newest(struct history *history, struct message_key *ret)
+{
+    struct history_position unused;
+    struct history_page page;
+    struct message message;
+    int result = history_last(history, 1, &page, &unused);
+
+    if (result < 0)
+        return result;
+    *ret = (struct message_key){0};
+    if (page.count > 0 && message_unpack(page.items[0].packet, &message) == 0)
+        *ret = message.key;
+    history_page_done(&page);
+    return 0;
+}
+
 int history_read(struct history *history, const struct message_key *after, size_t count,
                  struct history_page *ret)
 {
     sqlite3_stmt *statement = history->statements[HISTORY_ABOVE];
     struct history_page page;
-    int result = SQLITE_ROW, error = page_new(count, &page);
-    struct row row;
+    int result = SQLITE_ROW, error = history_page_new(count, &page);
+    struct history_row row;
 
     history_bind_key(statement, after);
     while (error >= 0 && page.count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        error = read_row(history, statement, &row);
+        error = history_read_row(history, statement, &row);
         if (error == 0 && !history_is_hidden(history, &row.key))
-            error = show(history, statement, &row, NULL, &page);
+            error = history_show(history, statement, &row, NULL, &page);
         if (error > 0)
             page.items[page.count - 1].position.key = row.key;
     }
@@ -213,17 +224,17 @@ static int read_rest_of_last(struct history *history, struct history_position *a
     sqlite3_stmt *statement = history->statements[HISTORY_ABOVE];
     const struct message_key upto = at->upto;
     int result = SQLITE_ROW, error = 0;
-    struct row row;
+    struct history_row row;
 
     if (message_key_compare(&at->from, &upto) >= 0)
         return 0;
     history_bind_key(statement, &at->from);
     while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        error = read_row(history, statement, &row);
+        error = history_read_row(history, statement, &row);
         if (error < 0 || message_key_compare(&row.key, &upto) > 0)
             break;
         if (!history_is_hidden(history, &row.key) && covers(at, &row))
-            error = show(history, statement, &row, at, page);
+            error = history_show(history, statement, &row, at, page);
         at->from = row.key;
         if (error > 0)
             page->items[page->count - 1].position = *at;
@@ -239,14 +250,14 @@ static int read_late(struct history *history, struct history_position *at, size_
 {
     sqlite3_stmt *statement = history->statements[HISTORY_LATE];
     int result = SQLITE_ROW, error = 0;
-    struct row row;
+    struct history_row row;
 
     sqlite3_bind_int64(statement, 1, store_sortable(at->late));
     sqlite3_bind_int64(statement, 2, store_sortable(history->late_shown));
     while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        error = read_row(history, statement, &row);
+        error = history_read_row(history, statement, &row);
         if (error == 0)
-            error = show(history, statement, &row, at, page);
+            error = history_show(history, statement, &row, at, page);
         at->late = row.late;
         if (error > 0) {
             page->items[page->count - 1].late = true;
@@ -291,7 +302,7 @@ static void remember_skip(struct history *history, struct message_key from, stru
 
 /* Whether an unmarked row up to the highest delivered key is to be passed over: it is late, or will
  * be when it is delivered. */
-static bool is_passed_over(const struct history *history, const struct row *row)
+static bool is_passed_over(const struct history *history, const struct history_row *row)
 {
     return row->late > 0 || history_is_hidden(history, &row->key);
 }
@@ -305,13 +316,13 @@ static int read_unmarked(struct history *history, struct history_position *at, s
     struct message_key from = skip ? skip->from : at->key, last = skip ? skip->upto : at->key;
     size_t passed = 0;
     int result = SQLITE_ROW, error = 0;
-    struct row row;
+    struct history_row row;
 
     history_bind_key(statement, &last);
     while (error >= 0 && page->count < count && passed < READ_SKIP_ROWS_MAX &&
            message_key_compare(&last, &history->top) < 0 &&
            (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        error = read_row(history, statement, &row);
+        error = history_read_row(history, statement, &row);
         if (error < 0 || message_key_compare(&row.key, &history->top) > 0)
             break;
         if (is_passed_over(history, &row)) {
@@ -321,7 +332,7 @@ static int read_unmarked(struct history *history, struct history_position *at, s
         }
         if (passed >= READ_SKIP_ROWS_MIN)
             remember_skip(history, from, last);
-        error = show(history, statement, &row, at, page);
+        error = history_show(history, statement, &row, at, page);
         at->key = from = last = row.key;
         passed = 0;
         if (error > 0)
@@ -343,7 +354,7 @@ int history_read_after(struct history *history, const struct history_position *p
     int result = history_advance_late(history);
 
     if (result == 0)
-        result = page_new(count, &page);
+        result = history_page_new(count, &page);
     if (result == 0)
         result = read_rest_of_last(history, &at, count, &page);
     if (result == 0)

@@ -9,6 +9,8 @@
 #define FROM_MESSAGES " FROM message m CROSS JOIN origin o ON o.number = m.origin"
 /* Above the key ?1 ?2 ?3. The first term alone tells SQLite where to begin. */
 #define ABOVE " WHERE m.hlc >= ?1 AND (m.hlc > ?1 OR o.id > ?2 OR (o.id = ?2 AND m.seq > ?3))"
+#define BELOW " WHERE m.hlc <= ?1 AND (m.hlc < ?1 OR o.id < ?2 OR (o.id = ?2 AND m.seq < ?3))"
+#define FROM_WORDS "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3"
 #define KEY_ORDER " ORDER BY m.hlc, o.id, m.seq"
 /* Each half has an index. */
 #define FROM_SAME_ID                                                                               \
@@ -20,6 +22,16 @@ static const char *const texts[] = {
     [HISTORY_DOWN] =
         "SELECT " STORE_ROW_COLUMNS FROM_MESSAGES " ORDER BY m.hlc DESC, o.id DESC, m.seq DESC",
     [HISTORY_ABOVE] = "SELECT " STORE_ROW_COLUMNS FROM_MESSAGES ABOVE KEY_ORDER,
+    [HISTORY_BELOW] = "SELECT " STORE_ROW_COLUMNS FROM_MESSAGES BELOW
+                      " ORDER BY m.hlc DESC, o.id DESC, m.seq DESC",
+    [HISTORY_WORDS] = FROM_WORDS " ORDER BY rowid",
+    [HISTORY_WORDS_DOWN] = FROM_WORDS " ORDER BY rowid DESC",
+    [HISTORY_SPANS] = "SELECT min(low), max(high) FROM span WHERE hour BETWEEN ?1 AND ?2",
+    [HISTORY_HELD] = "SELECT origin, first, last FROM held",
+    [HISTORY_INDEXED] = "SELECT first, last FROM indexed WHERE origin = ?1 AND first <= ?2"
+                        " ORDER BY first DESC",
+    [HISTORY_LANDMARK] = "SELECT hlc FROM landmark WHERE origin = ?1 AND seq <= ?2"
+                         " ORDER BY seq DESC LIMIT 1",
     [HISTORY_LATE] = "SELECT " STORE_ROW_COLUMNS " FROM late l CROSS JOIN message m"
                      " ON m.hlc = l.hlc AND m.origin = l.origin AND m.seq = l.seq"
                      " CROSS JOIN origin o ON o.number = m.origin"
@@ -29,6 +41,10 @@ static const char *const texts[] = {
                       " WHERE l.number > ?1 ORDER BY l.number",
     [HISTORY_SAME_ID] = "SELECT m.hlc, o.id, m.seq, m.late" FROM_SAME_ID KEY_ORDER,
     [HISTORY_FIND] = "SELECT " STORE_ROW_COLUMNS FROM_SAME_ID KEY_ORDER " LIMIT 1",
+    [HISTORY_SIZE] = "SELECT (p.page_count - f.freelist_count) * s.page_size,"
+                     " EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
+                     " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
+    [HISTORY_OLDEST] = "SELECT hlc FROM message ORDER BY hlc LIMIT 1 OFFSET ?1",
     [HISTORY_TWINS] = "SELECT twins FROM counts",
 };
 
@@ -54,7 +70,9 @@ static int load(struct history *history)
     if (result == 0)
         result = store_load_top(history->database, &history->top);
     if (result == 0)
-        result = store_each_row(history->database, "SELECT sum(last - first + 1) FROM held",
+        result = store_each_row(history->database,
+                                "SELECT (SELECT total(last - first + 1) FROM held)"
+                                " - (SELECT total(last - first + 1) FROM pruned)",
                                 take_number, &history->delivered);
     if (result == 0)
         result = store_each_row(history->database, "SELECT max(number) FROM late", take_number,
@@ -142,6 +160,36 @@ int history_delivered(struct history *history, const struct message_key *key, bo
     /* Keeps the set small; should it fail, the next reader meets the same error and says so. */
     (void)history_advance_late(history);
     return 0;
+}
+
+void history_pruned(struct history *history, uint64_t messages)
+{
+    history->delivered -= messages;
+}
+
+int history_get_size(struct history *history, struct history_size *ret)
+{
+    sqlite3_stmt *size = history->statements[HISTORY_SIZE];
+    int result = sqlite3_step(size);
+
+    if (result == SQLITE_ROW) {
+        ret->used_bytes = (uint64_t)sqlite3_column_int64(size, 0);
+        ret->is_pruning = sqlite3_column_int(size, 1) != 0;
+    }
+    sqlite3_reset(size);
+    return store_schema_errno(result);
+}
+
+uint64_t history_oldest(struct history *history, uint64_t count)
+{
+    sqlite3_stmt *oldest = history->statements[HISTORY_OLDEST];
+    uint64_t hlc = 0;
+
+    sqlite3_bind_int64(oldest, 1, (sqlite3_int64)count);
+    if (sqlite3_step(oldest) == SQLITE_ROW)
+        hlc = (uint64_t)sqlite3_column_int64(oldest, 0);
+    sqlite3_reset(oldest);
+    return hlc;
 }
 
 uint64_t history_count(const struct history *history)

@@ -63,12 +63,28 @@ int history_read_after(struct history *history, const struct history_position *p
  * belongs to the caller. 0; -ENOENT: there is none; a negative errno. */
 int history_find(struct history *history, const struct ring_id *id, struct packet **ret);
 
+/* The highest key of what the history shows now; zeros: nothing. 0 or a negative errno. */
+int history_newest(struct history *history, struct message_key *ret);
+
 /* Whether the message is given to the store and not delivered yet. */
 bool history_is_hidden(const struct history *history, const struct message_key *key);
 
 /* The number of messages that the history shows; a second key of one message is left out as soon as
  * it is stored. */
 uint64_t history_count(const struct history *history);
+
+/* Retention has removed that many. */
+void history_pruned(struct history *history, uint64_t messages);
+
+struct history_size {
+    uint64_t used_bytes; /* of the database, without free pages */
+    bool is_pruning;     /* something below the horizon is left */
+};
+int history_get_size(struct history *history, struct history_size *ret); /* 0 or a negative errno */
+
+/* The hlc above which all but about `count` of the oldest messages lie; 0: there are not as many.
+ */
+uint64_t history_oldest(struct history *history, uint64_t count);
 
 void history_page_done(struct history_page *page);
 

@@ -63,17 +63,22 @@ static int collect(struct fetch *fetch, sqlite3_stmt *statement)
     return result == SQLITE_DONE || result == SQLITE_ROW ? SQLITE_OK : result;
 }
 
-static uint64_t held_between(const struct store_origin *origin, const struct ring_interval *range)
+static uint64_t count_between(const struct intervals *set, const struct ring_interval *range)
 {
     uint64_t count = 0;
 
-    for (size_t i = origin->held.count; i-- > 0 && origin->held.list[i].to >= range->from;) {
-        uint64_t from = MAX(origin->held.list[i].from, range->from);
-        uint64_t to = MIN(origin->held.list[i].to, range->to);
+    for (size_t i = set->count; i-- > 0 && set->list[i].to >= range->from;) {
+        uint64_t from = MAX(set->list[i].from, range->from);
+        uint64_t to = MIN(set->list[i].to, range->to);
 
         count += from <= to ? to - from + 1 : 0;
     }
     return count;
+}
+
+static uint64_t held_between(const struct store_origin *origin, const struct ring_interval *range)
+{
+    return count_between(&origin->held, range) - count_between(&origin->pruned, range);
 }
 
 /* The part of the range that one landmark covers. */
@@ -108,13 +113,10 @@ static int collect_segment(struct store_writer *writer, const struct store_origi
 /* The highest seq of the range that is held; 0: none. */
 static uint64_t highest_held(const struct store_origin *origin, const struct ring_interval *range)
 {
-    for (size_t i = origin->held.count; i-- > 0;) {
-        const struct ring_interval *held = &origin->held.list[i];
+    struct ring_interval highest;
 
-        if (held->from <= range->to)
-            return held->to >= range->from ? MIN(held->to, range->to) : 0;
-    }
-    return 0;
+    return intervals_highest_missing(&origin->held, &origin->pruned, range, &highest) ? highest.to
+                                                                                      : 0;
 }
 
 static int collect_range(struct store_writer *writer, const struct store_origin *origin,
@@ -148,7 +150,7 @@ int store_writer_fetch(struct store_writer *writer, const struct ring_output *ou
     const struct store_origin *origin = store_origin_find(writer, &output->fetch.origin);
     struct fetch fetch = {.bytes_max = output->fetch.bytes_max};
     struct ring_interval range = {MAX(output->fetch.from, 1),
-                                  MIN(output->fetch.to, (uint64_t)INT64_MAX)};
+                                  MIN(output->fetch.to, (uint64_t)INT64_MAX), 0};
     int result = origin ? collect_range(writer, origin, range, &fetch) : SQLITE_OK;
 
     for (size_t i = 0; i < fetch.count / 2; i++) {

@@ -8,8 +8,10 @@
 
 void store_contents_done(struct store_contents *contents)
 {
-    for (size_t i = 0; i < contents->held_count; i++)
+    for (size_t i = 0; i < contents->held_count; i++) {
         free((void *)contents->held[i].intervals);
+        free((void *)contents->held[i].pruned);
+    }
     for (size_t i = 0; i < contents->outbox_count; i++)
         packet_unref(contents->outbox[i]);
     free((void *)contents->held);
@@ -46,6 +48,7 @@ static int take_state(sqlite3_stmt *row, void *userdata)
     state->run = (uint64_t)sqlite3_column_int64(row, 0);
     state->epoch = (uint64_t)sqlite3_column_int64(row, 1);
     state->hlc_bound = (uint64_t)sqlite3_column_int64(row, 2);
+    state->horizon = (uint64_t)sqlite3_column_int64(row, 3);
     return 0;
 }
 
@@ -84,8 +87,25 @@ static bool grow(void **list, size_t count, size_t *allocated, size_t size)
 struct held_reader {
     struct store_contents *contents;
     struct ring_held *list;
-    size_t allocated, intervals_allocated;
+    size_t at, allocated, intervals_allocated;
 };
+
+/* An interval of the columns 1, 2 and, if it has a sum, 3, behind the others of a list. */
+static int take_interval(sqlite3_stmt *row, struct held_reader *reader,
+                         const struct ring_interval **list, size_t *count)
+{
+    struct ring_interval interval = {(uint64_t)sqlite3_column_int64(row, 1),
+                                     (uint64_t)sqlite3_column_int64(row, 2),
+                                     (uint64_t)sqlite3_column_int64(row, 3)};
+
+    if (interval.from == 0 || interval.from > interval.to || interval.to > INT64_MAX ||
+        (*count > 0 && (*list)[*count - 1].to >= interval.from))
+        return -EUCLEAN;
+    if (!grow((void **)list, *count, &reader->intervals_allocated, sizeof(interval)))
+        return -ENOMEM;
+    ((struct ring_interval *)*list)[(*count)++] = interval;
+    return 0;
+}
 
 static struct ring_held *held_of(struct held_reader *reader, const struct ring_id *id)
 {
@@ -106,23 +126,49 @@ static struct ring_held *held_of(struct held_reader *reader, const struct ring_i
 static int take_held(sqlite3_stmt *row, void *userdata)
 {
     struct held_reader *reader = userdata;
-    struct ring_interval interval = {(uint64_t)sqlite3_column_int64(row, 1),
-                                     (uint64_t)sqlite3_column_int64(row, 2)};
     struct ring_held *held;
     struct ring_id id;
+    int result;
 
-    if (!store_column_id(row, 0, &id) || interval.from == 0 || interval.from > interval.to ||
-        interval.to > INT64_MAX)
+    if (!store_column_id(row, 0, &id))
         return -EUCLEAN;
     held = held_of(reader, &id);
-    if (!held || !grow((void **)&held->intervals, held->count, &reader->intervals_allocated,
-                       sizeof(interval)))
+    if (!held)
         return -ENOMEM;
-    if (held->count > 0 && held->intervals[held->count - 1].to >= interval.from)
+    result = take_interval(row, reader, &held->intervals, &held->count);
+    if (result == 0) {
+        const struct ring_interval *added = &held->intervals[held->count - 1];
+
+        reader->contents->messages += added->to - added->from + 1;
+    }
+    return result;
+}
+
+/* Of the same origins, in the same order. */
+static int take_pruned(sqlite3_stmt *row, void *userdata)
+{
+    struct held_reader *reader = userdata;
+    struct ring_held *held;
+    struct ring_id id;
+    int result;
+
+    if (!store_column_id(row, 0, &id))
         return -EUCLEAN;
-    ((struct ring_interval *)held->intervals)[held->count++] = interval;
-    reader->contents->messages += interval.to - interval.from + 1;
-    return 0;
+    for (; reader->at < reader->contents->held_count; reader->at++) {
+        if (ring_id_equal(&reader->list[reader->at].origin, &id))
+            break;
+        reader->intervals_allocated = 0;
+    }
+    if (reader->at == reader->contents->held_count)
+        return -EUCLEAN;
+    held = &reader->list[reader->at];
+    result = take_interval(row, reader, &held->pruned, &held->pruned_count);
+    if (result == 0) {
+        const struct ring_interval *added = &held->pruned[held->pruned_count - 1];
+
+        reader->contents->messages -= added->to - added->from + 1;
+    }
+    return result;
 }
 
 struct outbox_reader {
@@ -160,15 +206,21 @@ int store_load(sqlite3 *database, struct store_contents *ret)
 
     result = store_each_row(database, "SELECT node, instance FROM identity", take_identity, ret);
     if (result == 0)
-        result = store_each_row(database, "SELECT run, epoch, hlc_bound FROM state", take_state,
-                                &ret->state);
+        result = store_each_row(database, "SELECT run, epoch, hlc_bound, horizon FROM state",
+                                take_state, &ret->state);
     if (result == 0)
         result = store_load_top(database, &ret->top);
     if (result == 0)
         result = store_each_row(database,
-                                "SELECT o.id, h.first, h.last FROM held h"
+                                "SELECT o.id, h.first, h.last, h.sum FROM held h"
                                 " JOIN origin o ON o.number = h.origin ORDER BY h.origin, h.first",
                                 take_held, &held);
+    held.intervals_allocated = 0;
+    if (result == 0)
+        result = store_each_row(database,
+                                "SELECT o.id, p.first, p.last FROM pruned p"
+                                " JOIN origin o ON o.number = p.origin ORDER BY p.origin, p.first",
+                                take_pruned, &held);
     if (result == 0)
         result = store_each_row(database, "SELECT packet FROM outbox ORDER BY number", take_outbox,
                                 &outbox);

@@ -90,6 +90,20 @@ static int take_origin(sqlite3_stmt *row, void *userdata)
     return add(userdata, &id, sqlite3_column_int64(row, 1)) ? 0 : -ENOMEM;
 }
 
+static int take_indexed(sqlite3_stmt *row, void *userdata)
+{
+    struct ring_interval interval = {(uint64_t)sqlite3_column_int64(row, 1),
+                                     (uint64_t)sqlite3_column_int64(row, 2), 0};
+    struct store_origin *origin;
+    struct ring_id id;
+
+    if (!store_column_id(row, 0, &id) || interval.from == 0 || interval.from > interval.to ||
+        interval.to > INT64_MAX)
+        return -EUCLEAN;
+    origin = store_origin_find(userdata, &id);
+    return origin ? intervals_add(&origin->indexed, interval.from, interval.to) : -EUCLEAN;
+}
+
 int store_origins_load(struct store_writer *writer, const struct store_contents *contents)
 {
     int result =
@@ -100,8 +114,16 @@ int store_origins_load(struct store_writer *writer, const struct store_contents 
         struct store_origin *origin = store_origin_find(writer, &held->origin);
 
         for (size_t k = 0; origin && result == 0 && k < held->count; k++)
-            result = intervals_add(&origin->held, held->intervals[k].from, held->intervals[k].to);
+            result = intervals_add_sum(&origin->held, held->intervals[k].from,
+                                       held->intervals[k].to, held->intervals[k].sum);
+        for (size_t k = 0; origin && result == 0 && k < held->pruned_count; k++)
+            result = intervals_add(&origin->pruned, held->pruned[k].from, held->pruned[k].to);
     }
+    if (result == 0)
+        result = store_each_row(writer->database,
+                                "SELECT o.id, i.first, i.last FROM indexed i"
+                                " JOIN origin o ON o.number = i.origin",
+                                take_indexed, writer);
     return result;
 }
 
@@ -109,6 +131,8 @@ void store_origins_done(struct store_writer *writer)
 {
     for (size_t i = 0; i < writer->count; i++) {
         intervals_done(&writer->origins[i]->held);
+        intervals_done(&writer->origins[i]->pruned);
+        intervals_done(&writer->origins[i]->indexed);
         free(writer->origins[i]);
     }
     free(writer->origins);
@@ -116,23 +140,36 @@ void store_origins_done(struct store_writer *writer)
 
 /* ---- what is held ---- */
 
-static int write_held(struct store_writer *writer, struct store_origin *origin)
+/* Replaces the rows that lie within an interval by one. */
+static int write_interval(struct store_writer *writer, const struct store_origin *origin,
+                          const struct ring_interval *interval, enum store_statement delete,
+                          enum store_statement insert)
 {
-    static const enum store_statement both[] = {STATEMENT_HELD_DELETE, STATEMENT_HELD_INSERT};
-    struct ring_interval *unwritten = &origin->unwritten;
+    const enum store_statement both[] = {delete, insert};
     int result = SQLITE_OK;
 
-    if (unwritten->from == 0)
-        return SQLITE_OK;
     for (size_t i = 0; result == SQLITE_OK && i < ELEMENTS(both); i++) {
         sqlite3_stmt *statement = writer->statements[both[i]];
 
         sqlite3_bind_int64(statement, 1, origin->number);
-        sqlite3_bind_int64(statement, 2, (sqlite3_int64)unwritten->from);
-        sqlite3_bind_int64(statement, 3, (sqlite3_int64)unwritten->to);
+        sqlite3_bind_int64(statement, 2, (sqlite3_int64)interval->from);
+        sqlite3_bind_int64(statement, 3, (sqlite3_int64)interval->to);
+        if (both[i] == STATEMENT_HELD_INSERT)
+            sqlite3_bind_int64(statement, 4, (sqlite3_int64)interval->sum);
         result = store_writer_run(writer, both[i]);
     }
-    unwritten->from = 0;
+    return result;
+}
+
+static int write_held(struct store_writer *writer, struct store_origin *origin)
+{
+    int result;
+
+    if (origin->unwritten.from == 0)
+        return SQLITE_OK;
+    result = write_interval(writer, origin, &origin->unwritten, STATEMENT_HELD_DELETE,
+                            STATEMENT_HELD_INSERT);
+    origin->unwritten.from = 0;
     return result;
 }
 
@@ -145,23 +182,54 @@ int store_origins_write(struct store_writer *writer)
     return result;
 }
 
+/* The interval of the set that has `seq`: one of the highest, for nearly every message. */
+static const struct ring_interval *interval_of(const struct intervals *set, uint64_t seq)
+{
+    const struct ring_interval *at = &set->list[set->count - 1];
+
+    while (at->from > seq)
+        at--;
+    return at;
+}
+
 /* Nearly every message extends the interval of the one before; so an interval is written when
  * another one is touched, or by the commit. */
-static int extend(struct store_writer *writer, struct store_origin *origin, uint64_t seq)
+static int extend(struct store_writer *writer, struct store_origin *origin,
+                  const struct message *message)
 {
     struct ring_interval *unwritten = &origin->unwritten;
     const struct ring_interval *grown;
+    uint64_t seq = message->key.seq;
     int result = SQLITE_OK;
 
-    if (intervals_add(&origin->held, seq, seq) < 0)
+    if (intervals_add_sum(&origin->held, seq, seq, ring_id_hash(&message->id)) < 0)
         return SQLITE_NOMEM;
-    grown = &origin->held.list[origin->held.count - 1];
-    while (grown->from > seq)
-        grown--;
+    grown = interval_of(&origin->held, seq);
     if (unwritten->from != 0 && (unwritten->from > grown->to || unwritten->to < grown->from))
         result = write_held(writer, origin);
     *unwritten = *grown;
     return result;
+}
+
+int store_origin_index(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval)
+{
+    if (intervals_add(&origin->indexed, interval.from, interval.to) < 0)
+        return SQLITE_NOMEM;
+    return write_interval(writer, origin, interval_of(&origin->indexed, interval.from),
+                          STATEMENT_INDEXED_DELETE, STATEMENT_INDEXED_INSERT);
+}
+
+int store_origin_prune(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval)
+{
+    int result;
+
+    if (intervals_add(&origin->pruned, interval.from, interval.to) < 0)
+        return SQLITE_NOMEM;
+    result = write_interval(writer, origin, interval_of(&origin->pruned, interval.from),
+                            STATEMENT_PRUNED_DELETE, STATEMENT_PRUNED_INSERT);
+    return result == SQLITE_OK ? store_origin_index(writer, origin, interval) : result;
 }
 
 /* ---- landmarks ---- */
@@ -221,10 +289,39 @@ static int set_landmark(struct store_writer *writer, struct store_origin *origin
     return store_writer_run(writer, STATEMENT_LANDMARK);
 }
 
-int store_origin_hold(struct store_writer *writer, struct store_origin *origin, uint64_t seq,
-                      uint64_t hlc)
-{
-    int result = extend(writer, origin, seq);
+/* ---- the clocks of an hour ---- */
 
-    return result == SQLITE_OK ? set_landmark(writer, origin, seq, hlc) : result;
+static int note_span(struct store_writer *writer, uint64_t sent, uint64_t hlc)
+{
+    sqlite3_stmt *statement = writer->statements[STATEMENT_SPAN];
+    int64_t hour = (int64_t)(sent / SPAN_USEC);
+    struct store_span *span = &writer->spans[hour % SPAN_CACHE];
+    int result;
+
+    if (span->hour == hour && span->low <= hlc && hlc <= span->high)
+        return SQLITE_OK;
+    sqlite3_bind_int64(statement, 1, hour);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)(hlc - MIN(hlc, SPAN_MARGIN)));
+    sqlite3_bind_int64(statement, 3, store_sortable(hlc + SPAN_MARGIN));
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *span = (struct store_span){.hour = hour,
+                                    .low = (uint64_t)sqlite3_column_int64(statement, 0),
+                                    .high = (uint64_t)sqlite3_column_int64(statement, 1)};
+        result = sqlite3_step(statement);
+    }
+    sqlite3_reset(statement);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int store_origin_hold(struct store_writer *writer, struct store_origin *origin,
+                      const struct message *message)
+{
+    int result = extend(writer, origin, message);
+
+    if (result == SQLITE_OK)
+        result = note_span(writer, message->sent, message->key.hlc);
+    if (result == SQLITE_OK)
+        result = set_landmark(writer, origin, message->key.seq, message->key.hlc);
+    return result;
 }

@@ -1,10 +1,12 @@
 #include "store-schema.h"
+#include "store-check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "common/check.h"
 #include "common/util.h"
@@ -22,7 +24,13 @@
  * says as intervals what is held, and a message is found by the landmark of its origin with the
  * highest seq that is not above its own: its hlc is at most LANDMARK_SPAN above that one's.
  *
- * The newest row of `late` must stay, whatever is pruned: its number is in cursors. */
+ * The newest row of `late` must stay, whatever is pruned: its number is in cursors.
+ *
+ * The second one: sums of what is held, what retention has removed, and the means to find things.
+ * `span` has for each hour of the displayed time bounds of the hlc of the messages sent in it, not
+ * tight ones, so that a row is written once a minute of traffic. `words` finds messages by the hlc
+ * (those of one hlc are one document), so that it answers in the order of the history; `indexed`
+ * says whose words are in it. */
 static const char *const steps[] = {
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -47,71 +55,26 @@ static const char *const steps[] = {
     "INSERT INTO state VALUES(1, 0, 0, 0);"
     "INSERT INTO counts VALUES(1, 0);"
     "PRAGMA application_id = 1380536903;", /* "RING" */
+
+    "ALTER TABLE state ADD COLUMN horizon INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE held ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE session(only INTEGER PRIMARY KEY CHECK (only = 1), clean INTEGER NOT NULL);"
+    "CREATE TABLE pruned(origin INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    "    PRIMARY KEY (origin, first)) WITHOUT ROWID;"
+    "CREATE TABLE indexed(origin INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    "    PRIMARY KEY (origin, first)) WITHOUT ROWID;"
+    "CREATE TABLE span(hour INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL);"
+    "CREATE VIRTUAL TABLE words USING fts5(text, content = '', detail = none, columnsize = 0,"
+    "    tokenize = 'unicode61 remove_diacritics 2');"
+    "INSERT INTO session VALUES(1, 1);"
+    "INSERT INTO span SELECT sent / 3600000000, min(hlc), max(hlc) FROM message GROUP BY 1;"
+    "UPDATE held SET sum = s.sum FROM (SELECT h.origin, h.first, id_sum(m.id) AS sum"
+    "    FROM message m JOIN held h ON h.origin = m.origin AND h.first ="
+    "        (SELECT max(first) FROM held WHERE origin = m.origin AND first <= m.seq)"
+    "    GROUP BY 1, 2) s WHERE s.origin = held.origin AND s.first = held.first;",
 };
 
 /* ---- errors ---- */
-
-int store_schema_errno(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return 0;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-        return -EROFS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return -EUCLEAN;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-        return -EACCES;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    }
-    return -EIO;
-}
-
-static const char *cure(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_FULL:
-        return "make room on the disk, then restart ringchatd";
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-        return "check that the file system is writable and that the state directory and its files "
-               "belong to ringchatd's user, then restart it";
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return "stop ringchatd, move this file and those beside it that begin with its name away "
-               "(keep them), and start it again: the history comes back from the other members";
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return "another program has it locked; end that, then restart ringchatd";
-    case SQLITE_NOMEM:
-        return "free some memory, then restart ringchatd";
-    }
-    return "check the disk and the kernel's log (journalctl -k), then restart ringchatd";
-}
-
-char *store_schema_error(sqlite3 *database, int result, const char *path)
-{
-    const char *what = sqlite3_errstr(result);
-    char *text = NULL;
-
-    /* The handle may know more than the code says, unless it has done something else since. */
-    if (database && (sqlite3_errcode(database) & 0xff) == (result & 0xff))
-        what = sqlite3_errmsg(database);
-    if (asprintf(&text, "%s: %s; %s", path, what, cure(result)) < 0)
-        return NULL;
-    return text;
-}
 
 static int fail(sqlite3 *database, int result, const char *path, char **ret_error)
 {
@@ -122,7 +85,7 @@ static int fail(sqlite3 *database, int result, const char *path, char **ret_erro
 
 /* ---- versions ---- */
 
-static int read_number(sqlite3 *database, const char *text, int *ret)
+int store_read_number(sqlite3 *database, const char *text, int64_t *ret)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(database, text, -1, &statement, NULL);
@@ -130,9 +93,29 @@ static int read_number(sqlite3 *database, const char *text, int *ret)
     if (result == SQLITE_OK)
         result = sqlite3_step(statement);
     if (result == SQLITE_ROW)
-        *ret = sqlite3_column_int(statement, 0);
+        *ret = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
-    return result;
+    return result == SQLITE_DONE ? SQLITE_CORRUPT : result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+/* id_sum(id): what an interval's sum is made of. */
+static void id_sum_step(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    uint64_t *sum = sqlite3_aggregate_context(context, sizeof(*sum));
+    struct ring_id id;
+
+    (void)count;
+    if (!sum || sqlite3_value_bytes(values[0]) != sizeof(id.bytes))
+        return;
+    memcpy(id.bytes, sqlite3_value_blob(values[0]), sizeof(id.bytes));
+    *sum += ring_id_hash(&id);
+}
+
+static void id_sum_final(sqlite3_context *context)
+{
+    uint64_t *sum = sqlite3_aggregate_context(context, sizeof(*sum));
+
+    sqlite3_result_int64(context, sum ? (sqlite3_int64)*sum : 0);
 }
 
 /* The node's id and the database's: UUIDs of version 4 (RFC 9562). SQLITE_OK or SQLite's error. */
@@ -167,13 +150,47 @@ int store_schema_renew_identity(sqlite3 *database, const char *path, struct ring
     return fail(database, write_identity(database, ret_node), path, ret_error);
 }
 
+/* A copy of the whole database beside it, in case this build's schema is not liked. */
+static int back_up(sqlite3 *database, const char *path, size_t version)
+{
+    _cleanup_free_ char *copy = NULL;
+    sqlite3 *target = NULL;
+    sqlite3_backup *backup = NULL;
+    int result, fd;
+
+    if (asprintf(&copy, "%s.version-%zu", path, version) < 0) {
+        copy = NULL;
+        return SQLITE_NOMEM;
+    }
+    fd = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return SQLITE_CANTOPEN;
+    close(fd);
+    result = sqlite3_open_v2(copy, &target, SQLITE_OPEN_READWRITE, NULL);
+    if (result == SQLITE_OK)
+        backup = sqlite3_backup_init(target, "main", database, "main");
+    if (backup) {
+        sqlite3_backup_step(backup, -1);
+        result = sqlite3_backup_finish(backup);
+    } else if (result == SQLITE_OK) {
+        result = sqlite3_errcode(target);
+    }
+    sqlite3_close(target);
+    if (result != SQLITE_OK)
+        unlink(copy);
+    return result;
+}
+
 /* All steps from `version` on, in one transaction. */
 static int upgrade(sqlite3 *database, size_t version)
 {
     char text[64];
     struct ring_id node;
-    int result = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    int result = sqlite3_create_function(database, "id_sum", 1, SQLITE_UTF8, NULL, NULL,
+                                         id_sum_step, id_sum_final);
 
+    if (result == SQLITE_OK)
+        result = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     for (size_t i = version; result == SQLITE_OK && i < ELEMENTS(steps); i++)
         result = sqlite3_exec(database, steps[i], NULL, NULL, NULL);
     if (result == SQLITE_OK && version == 0)
@@ -193,12 +210,13 @@ static int refuse(const char *path, char **ret_error, int error, const char *why
 
 static int read_version(sqlite3 *database, const char *path, size_t *ret, char **ret_error)
 {
-    int version = 0, tables = 0, result;
+    int64_t version = 0, tables = 0;
+    int result;
 
-    result = read_number(database, "PRAGMA user_version", &version);
-    if (result == SQLITE_ROW)
-        result = read_number(database, "SELECT count(*) FROM sqlite_schema", &tables);
-    if (result != SQLITE_ROW)
+    result = store_read_number(database, "PRAGMA user_version", &version);
+    if (result == SQLITE_OK)
+        result = store_read_number(database, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (result != SQLITE_OK)
         return fail(database, result, path, ret_error);
     if (version < 0 || (size_t)version > ELEMENTS(steps))
         return refuse(path, ret_error, -EPROTONOSUPPORT,
@@ -250,18 +268,58 @@ static int make_file(const char *path, char **ret_error)
     if (fd < 0) {
         int error = -errno;
 
-        if (asprintf(ret_error, "%s: %s; %s", path, strerror(-error), cure(SQLITE_CANTOPEN)) < 0)
-            *ret_error = NULL;
+        if (error == -EROFS)
+            *ret_error = store_schema_error(NULL, SQLITE_READONLY, path);
+        else
+            *ret_error =
+                store_schema_error(NULL, error == -ENOSPC ? SQLITE_FULL : SQLITE_CANTOPEN, path);
         return error;
     }
     close(fd);
     return 0;
 }
 
+/* A new database, whose file can shrink again. */
+static int make_shrinkable(sqlite3 *database)
+{
+    return sqlite3_exec(database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
+}
+
+static int bring_up_to_date(sqlite3 *database, const char *path, char **ret_error)
+{
+    size_t version = 0;
+    int result = read_version(database, path, &version, ret_error), code = SQLITE_OK;
+
+    if (result == 0 && version == 0)
+        code = make_shrinkable(database);
+    if (result == 0 && code == SQLITE_OK)
+        result = use_log(database, path, ret_error);
+    if (result < 0)
+        return result;
+    if (code == SQLITE_OK && version > 0 && version < ELEMENTS(steps))
+        code = back_up(database, path, version);
+    if (code == SQLITE_OK && version < ELEMENTS(steps))
+        code = upgrade(database, version);
+    return fail(database, code, path, ret_error);
+}
+
+/* All tables and indices of this build's schema are there. */
+static int check_schema(sqlite3 *database)
+{
+    sqlite3 *expected = NULL;
+    int result = sqlite3_open(":memory:", &expected);
+
+    if (result == SQLITE_OK)
+        result = upgrade(expected, 0);
+    if (result == SQLITE_OK)
+        result = store_check_names(database, expected);
+    sqlite3_close(expected);
+    return result;
+}
+
 int store_schema_open(const char *path, sqlite3 **ret, char **ret_error)
 {
     sqlite3 *database = NULL;
-    size_t version = 0;
     int result;
 
     *ret_error = NULL;
@@ -272,12 +330,10 @@ int store_schema_open(const char *path, sqlite3 **ret, char **ret_error)
     result = fail(database, result, path, ret_error);
     if (result == 0) {
         sqlite3_busy_timeout(database, STORE_BUSY_MSEC);
-        result = read_version(database, path, &version, ret_error);
+        result = bring_up_to_date(database, path, ret_error);
     }
     if (result == 0)
-        result = use_log(database, path, ret_error);
-    if (result == 0 && version < ELEMENTS(steps))
-        result = fail(database, upgrade(database, version), path, ret_error);
+        result = fail(database, check_schema(database), path, ret_error);
     if (result < 0) {
         sqlite3_close(database);
         return result;

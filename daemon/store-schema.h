@@ -10,7 +10,8 @@
 #define STORE_FILE "history.db"
 
 /* Opens the database for writing, makes it where there is none, and brings it to this build's
- * schema. 0, or a negative errno with a sentence in `ret_error` (to be freed). */
+ * schema; one of an older schema is copied to PATH.version-N before. 0, or a negative errno with a
+ * sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
 int store_schema_open(const char *path, sqlite3 **ret, char **ret_error);
 
 /* Gives the node and the database new ids. 0, or a negative errno with a sentence in `ret_error`
@@ -28,6 +29,10 @@ char *store_schema_error(sqlite3 *database, int result, const char *path);
 /* The negative errno that fits SQLite's result code; 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE.
  * -EUCLEAN: the database is damaged. */
 int store_schema_errno(int result);
+
+/* The number that a query gives in its first row. SQLite's code; without a row the database is
+ * corrupt. */
+int store_read_number(sqlite3 *database, const char *text, int64_t *ret);
 
 /* ---- columns and parameters ---- */
 
@@ -50,6 +55,11 @@ sqlite3_int64 store_sortable(uint64_t value);
 #define STORE_ROW_LATE 3
 #define STORE_ROW_TWIN 4
 #define STORE_ROW_ID 5
+#define STORE_ROW_SENT 6
+#define STORE_ROW_USER 8
+#define STORE_ROW_NODE 9
+#define STORE_ROW_ROOM 10
+#define STORE_ROW_TEXT 11
 
 /* The message of a row, which belongs to the caller. 0; -ENOMEM; -EUCLEAN: it is no message. */
 int store_row_packet(sqlite3_stmt *row, struct packet **ret);

@@ -5,9 +5,18 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "common/check.h"
 #include "common/util.h"
+
+static uint64_t monotonic_usec(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
 
 struct jobs {
     struct store_job *first, **last;
@@ -19,14 +28,16 @@ struct store_thread {
     struct store_callbacks callbacks;
     void *userdata;
     struct event *event;
-    int wakeup; /* eventfd: something is done */
+    int wakeup;       /* eventfd: something is done */
+    bool has_steps;   /* the thread's: there may be something for store_writer_step() */
+    uint64_t stepped; /* the thread's: when it did one, monotonic µs */
     pthread_t thread;
     bool running;
 
     pthread_mutex_t mutex;
     pthread_cond_t work;
     /* under the mutex */
-    bool stopping;
+    bool stopping, damaged;
     struct jobs todo, done;
 };
 
@@ -39,6 +50,7 @@ void store_job_free(struct store_job *job)
     for (size_t i = 0; i < job->count; i++)
         packet_unref(job->packets[i]);
     free(job->packets);
+    free(job->pruned.intervals);
     free(job->error);
     free(job);
 }
@@ -113,10 +125,13 @@ static bool commit(struct store_thread *thread, struct group *group)
     if (!job)
         return true;
     result = store_writer_commit(thread->writer);
+    if (result == SQLITE_OK && store_writer_is_gone(thread->writer))
+        result = SQLITE_READONLY_DBMOVED;
     if (result != SQLITE_OK) {
         give_back_failed(thread, job, group->first, result);
         return false;
     }
+    thread->has_steps = true;
     job->ticket = group->last;
     group->first = group->last = 0;
     give_back(thread, job);
@@ -166,17 +181,53 @@ static bool do_job(struct store_thread *thread, struct store_job *job, struct gr
     return false;
 }
 
-/* All that waits; NULL: the store is being closed. */
-static struct store_job *take_work(struct store_thread *thread)
+/* A piece of what can wait. False: nothing more may be tried. */
+static bool step(struct store_thread *thread)
 {
-    struct store_job *work;
+    struct store_job *job = calloc(1, sizeof(*job));
+    int result = SQLITE_NOMEM;
+
+    if (!job)
+        return true;
+    job->type = STORE_JOB_STEP;
+    result = store_writer_step(thread->writer, &job->pruned, &thread->has_steps);
+    thread->stepped = monotonic_usec();
+    if (result != SQLITE_OK)
+        give_back_failed(thread, job, 0, result);
+    else if (job->pruned.messages > 0)
+        give_back(thread, job);
+    else
+        store_job_free(job);
+    return result == SQLITE_OK;
+}
+
+/* Waits a moment for something to do. False: nothing has come. */
+static bool wait_a_moment(struct store_thread *thread)
+{
+    uint64_t until = monotonic_usec() + STORE_QUIET_USEC;
+    struct timespec time = {.tv_sec = (time_t)(until / USEC_PER_SEC),
+                            .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
+    int result = 0;
+
+    while (!thread->todo.first && !thread->stopping && result == 0)
+        result = pthread_cond_timedwait(&thread->work, &thread->mutex, &time);
+    return thread->todo.first || thread->stopping;
+}
+
+/* All that waits. False: nothing does, and it is time for a step. NULL: the store is being closed.
+ */
+static bool take_work(struct store_thread *thread, struct store_job **ret)
+{
+    bool quiet = false;
 
     pthread_mutex_lock(&thread->mutex);
-    while (!thread->todo.first && !thread->stopping)
+    if (thread->has_steps && !thread->stopping)
+        quiet = monotonic_usec() - thread->stepped > STORE_STEP_USEC || !wait_a_moment(thread);
+    while (!quiet && !thread->todo.first && !thread->stopping)
         pthread_cond_wait(&thread->work, &thread->mutex);
-    work = jobs_take(&thread->todo);
+    *ret = quiet ? NULL : jobs_take(&thread->todo);
     pthread_mutex_unlock(&thread->mutex);
-    return work;
+    return !quiet;
 }
 
 /* Nothing is tried after a failure: what was promised since cannot be kept. */
@@ -184,30 +235,45 @@ static void drop_work(struct store_thread *thread)
 {
     struct store_job *work;
 
-    while ((work = take_work(thread)) != NULL)
+    thread->has_steps = false;
+    while (take_work(thread, &work) && work)
         jobs_free(work);
+}
+
+static bool do_jobs(struct store_thread *thread, struct store_job *work)
+{
+    struct group group = {0};
+    bool sound = true;
+
+    while (sound && work) {
+        struct store_job *next = work->next;
+
+        sound = do_job(thread, work, &group);
+        work = next;
+    }
+    sound = sound && commit(thread, &group);
+    jobs_free(work);
+    return sound;
 }
 
 static void *run(void *userdata)
 {
     struct store_thread *thread = userdata;
     struct store_job *work;
-    bool sound = true;
+    bool sound = true, stopping = false;
 
-    while (sound && (work = take_work(thread)) != NULL) {
-        struct group group = {0};
-
-        while (sound && work) {
-            struct store_job *next = work->next;
-
-            sound = do_job(thread, work, &group);
-            work = next;
-        }
-        sound = sound && commit(thread, &group);
-        jobs_free(work);
+    while (sound && !stopping) {
+        if (!take_work(thread, &work))
+            sound = step(thread);
+        else if (work)
+            sound = do_jobs(thread, work);
+        else
+            stopping = true;
     }
     if (!sound)
         drop_work(thread);
+    else if (!thread->damaged)
+        store_writer_close(thread->writer);
     return NULL;
 }
 
@@ -218,6 +284,8 @@ static void tell(struct store_thread *thread, const struct store_job *job)
     if (job->failed)
         thread->callbacks.failed(thread->userdata, job->ticket,
                                  job->error ? job->error : "the store failed for lack of memory");
+    else if (job->type == STORE_JOB_STEP)
+        thread->callbacks.pruned(thread->userdata, &job->pruned);
     else if (job->type == STORE_JOB_FETCH)
         thread->callbacks.fetched(thread->userdata, job->ticket, job->count, job->packets);
     else
@@ -249,6 +317,18 @@ void store_thread_submit(struct store_thread *thread, struct store_job *job)
     pthread_mutex_unlock(&thread->mutex);
 }
 
+bool store_thread_is_gone(const struct store_thread *thread)
+{
+    return store_writer_is_gone(thread->writer);
+}
+
+void store_thread_set_damaged(struct store_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+    thread->damaged = true;
+    pthread_mutex_unlock(&thread->mutex);
+}
+
 /* ---- starting and ending ---- */
 
 /* Signals are the loop's. */
@@ -265,6 +345,16 @@ static int start(struct store_thread *thread)
     if (thread->running)
         pthread_setname_np(thread->thread, "store");
     return -result;
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 int store_thread_new(struct event_base *base, struct store_writer *writer, const char *path,
@@ -285,7 +375,8 @@ int store_thread_new(struct event_base *base, struct store_writer *writer, const
     jobs_init(&thread->todo);
     jobs_init(&thread->done);
     pthread_mutex_init(&thread->mutex, NULL);
-    pthread_cond_init(&thread->work, NULL);
+    init_condition(&thread->work);
+    thread->has_steps = true;
     thread->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     result = thread->wakeup < 0 ? -errno : 0;
     if (result == 0) {

@@ -1,7 +1,9 @@
 #pragma once
 
 /* The store's thread: jobs go in from the event loop, first in first out, and come back done. All
- * writes that wait are committed as one transaction, each read after the writes before it. */
+ * writes that wait are committed as one transaction, each read after the writes before it. When
+ * nothing waits the thread indexes words and removes what retention does not want, a little at a
+ * time. */
 
 #include <event2/event.h>
 
@@ -13,6 +15,7 @@ enum store_job_type {
     STORE_JOB_WRITE,
     STORE_JOB_FETCH,
     STORE_JOB_LATE,
+    STORE_JOB_STEP, /* the thread's own */
 };
 
 /* Something to do, and then what came of it; so being told needs no memory. */
@@ -28,6 +31,7 @@ struct store_job {
     char *error;
     size_t count; /* what was fetched */
     struct packet **packets;
+    struct store_pruned pruned; /* STORE_JOB_STEP */
 };
 
 /* NULL is allowed. */
@@ -41,6 +45,12 @@ int store_thread_new(struct event_base *base, struct store_writer *writer, const
 
 /* Does what waits, then ends; no callback comes any more. NULL is allowed. */
 void store_thread_free(struct store_thread *thread);
+
+/* As store_is_gone(). */
+bool store_thread_is_gone(const struct store_thread *thread);
+
+/* The database is damaged: it will not be marked as closed in good order. */
+void store_thread_set_damaged(struct store_thread *thread);
 
 /* Takes the job. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job);

@@ -1,6 +1,9 @@
 #pragma once
 
-/* What the parts of the writer share: store-write.c, store-origin.c, store-fetch.c. */
+/* What the parts of the writer share: store-write.c, store-origin.c, store-fetch.c, store-index.c,
+ * store-prune.c. */
+
+#include <sys/stat.h>
 
 #include "ring/interval.h"
 #include "store-schema.h"
@@ -24,15 +27,35 @@ enum store_statement {
     STATEMENT_LANDMARK,
     STATEMENT_LANDMARK_BELOW,
     STATEMENT_LANDMARK_ABOVE,
+    STATEMENT_LANDMARK_DELETE,
     STATEMENT_FETCH,
     STATEMENT_FETCH_ALL,
+    STATEMENT_SPAN,
+    STATEMENT_SPAN_DELETE,
+    STATEMENT_INDEXED_DELETE,
+    STATEMENT_INDEXED_INSERT,
+    STATEMENT_PRUNED_DELETE,
+    STATEMENT_PRUNED_INSERT,
+    STATEMENT_SAME_HLC,
+    STATEMENT_WORDS_INSERT,
+    STATEMENT_WORDS_DELETE,
+    STATEMENT_OLDEST,
+    STATEMENT_BELOW,
+    STATEMENT_DELETE_UPTO,
+    STATEMENT_LATE_DELETE,
+    STATEMENT_FIRST_OF_TWINS,
+    STATEMENT_UNCOUNT_TWIN,
+    STATEMENT_FREE_PAGES,
+    STATEMENT_SHRINK,
     STORE_STATEMENTS
 };
 
 struct store_origin {
     struct ring_id id;
     sqlite3_int64 number;
-    struct intervals held;
+    struct intervals held;          /* ever stored */
+    struct intervals pruned;        /* of these, removed by retention */
+    struct intervals indexed;       /* of these, in the index of words, or pruned */
     struct ring_interval unwritten; /* of `held`, to be written by the commit; from 0: nothing */
     /* The landmark last used, and the seq of the next one of this origin (UINT64_MAX: there is
      * none); seq 0 and next 0: not looked up yet. */
@@ -41,14 +64,32 @@ struct store_origin {
     } landmark;
 };
 
+/* The bounds of the clocks of one hour, as in the database. */
+struct store_span {
+    int64_t hour;
+    uint64_t low, high; /* high 0: not looked up yet */
+};
+
+/* The database's file and its log. */
+struct store_files {
+    char *path, *log_path;
+    struct stat file, log;
+};
+
 struct store_writer {
     sqlite3 *database;
     sqlite3_stmt *statements[STORE_STATEMENTS];
     bool open;          /* a transaction is */
     uint64_t last_late; /* number of the last late delivery */
+    uint64_t horizon;   /* messages below it are removed */
+    struct store_span spans[SPAN_CACHE];
+    struct store_files files; /* as they were opened */
     size_t count, allocated;
     struct store_origin **origins; /* by id */
 };
+
+/* Opens a transaction, unless one is. */
+int store_writer_begin(struct store_writer *writer);
 
 /* Runs a statement that gives no rows. */
 int store_writer_run(struct store_writer *writer, enum store_statement statement);
@@ -66,9 +107,35 @@ struct store_origin *store_origin_find(const struct store_writer *writer, const 
 int store_origin_get(struct store_writer *writer, const struct ring_id *id,
                      struct store_origin **ret);
 
-/* The message with that seq and hlc is held from now on: interval and landmark. */
-int store_origin_hold(struct store_writer *writer, struct store_origin *origin, uint64_t seq,
-                      uint64_t hlc);
+/* The message is held from now on: interval, landmark, and the clocks of its hour. */
+int store_origin_hold(struct store_writer *writer, struct store_origin *origin,
+                      const struct message *message);
 
 /* Before the commit: writes what is held. */
 int store_origins_write(struct store_writer *writer);
+
+/* From now on the interval is indexed, or pruned (and then counts as indexed): in memory and in the
+ * transaction. */
+int store_origin_index(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval);
+int store_origin_prune(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval);
+
+/* ---- store-step.c ---- */
+
+/* Remembers which files the database is in; both must exist. 0 or a negative errno. */
+int store_files_note(struct store_files *files, sqlite3 *database);
+void store_files_done(struct store_files *files);
+
+/* ---- store-prune.c ---- */
+
+/* As store_writer_step(), without the commit. */
+int store_prune_step(struct store_writer *writer, struct store_pruned *ret);
+int store_shrink_step(struct store_writer *writer, bool *ret_more);
+
+/* ---- store-index.c ---- */
+
+/* Puts the words of some messages into the index, or takes the words of all messages of one hlc
+ * out, where they are in it. */
+int store_index_step(struct store_writer *writer, bool *ret_more);
+int store_index_remove(struct store_writer *writer, uint64_t hlc);

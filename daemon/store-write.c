@@ -3,13 +3,14 @@
 #include <errno.h>
 
 #include "common/check.h"
+#include "common/util.h"
 #include "store-load.h"
 #include "store-write-internal.h"
 
 static const char *const texts[] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
-    [STATEMENT_STATE] = "UPDATE state SET run = ?1, epoch = ?2, hlc_bound = ?3",
+    [STATEMENT_STATE] = "UPDATE state SET run = ?1, epoch = ?2, hlc_bound = ?3, horizon = ?4",
     /* Nothing happens where the id is stored already. */
     [STATEMENT_MESSAGE] = "INSERT INTO message VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10,"
                           " ?11) ON CONFLICT DO NOTHING",
@@ -24,7 +25,7 @@ static const char *const texts[] = {
     [STATEMENT_OUTBOX_DELETE] = "DELETE FROM outbox WHERE id = ?1",
     [STATEMENT_ORIGIN] = "INSERT INTO origin(id) VALUES(?1)",
     [STATEMENT_HELD_DELETE] = "DELETE FROM held WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
-    [STATEMENT_HELD_INSERT] = "INSERT INTO held VALUES(?1, ?2, ?3)",
+    [STATEMENT_HELD_INSERT] = "INSERT INTO held VALUES(?1, ?2, ?3, ?4)",
     [STATEMENT_LANDMARK] = "INSERT OR REPLACE INTO landmark VALUES(?1, ?2, ?3)",
     [STATEMENT_LANDMARK_BELOW] = "SELECT seq, hlc FROM landmark WHERE origin = ?1 AND seq <= ?2"
                                  " ORDER BY seq DESC LIMIT 1",
@@ -37,6 +38,37 @@ static const char *const texts[] = {
     [STATEMENT_FETCH_ALL] =
         "SELECT " STORE_ROW_COLUMNS " FROM message m CROSS JOIN origin o ON o.number = m.origin"
         " WHERE m.origin = ?1 AND m.seq BETWEEN ?2 AND ?3 ORDER BY m.seq DESC",
+    [STATEMENT_SPAN] = "INSERT INTO span VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE"
+                       " SET low = min(low, excluded.low), high = max(high, excluded.high)"
+                       " RETURNING low, high",
+    [STATEMENT_SPAN_DELETE] = "DELETE FROM span WHERE high < ?1",
+    [STATEMENT_INDEXED_DELETE] =
+        "DELETE FROM indexed WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
+    [STATEMENT_INDEXED_INSERT] = "INSERT INTO indexed VALUES(?1, ?2, ?3)",
+    [STATEMENT_PRUNED_DELETE] = "DELETE FROM pruned WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
+    [STATEMENT_PRUNED_INSERT] = "INSERT INTO pruned VALUES(?1, ?2, ?3)",
+    [STATEMENT_SAME_HLC] = "SELECT o.id, m.seq, m.text FROM message m"
+                           " CROSS JOIN origin o ON o.number = m.origin"
+                           " WHERE m.hlc = ?1 ORDER BY m.origin, m.seq",
+    [STATEMENT_WORDS_INSERT] = "INSERT INTO words(rowid, text) VALUES(?1, ?2)",
+    [STATEMENT_WORDS_DELETE] = "INSERT INTO words(words, rowid, text) VALUES('delete', ?1, ?2)",
+    /* Of the oldest messages below a horizon, the hlc of the last one that a step removes. */
+    [STATEMENT_OLDEST] = "SELECT max(hlc), count(*) FROM"
+                         " (SELECT hlc FROM message WHERE hlc < ?1 ORDER BY hlc LIMIT ?2)",
+    [STATEMENT_BELOW] = "SELECT m.hlc, o.id, m.seq, m.late, m.twin, m.id FROM message m"
+                        " CROSS JOIN origin o ON o.number = m.origin"
+                        " WHERE m.hlc <= ?1 ORDER BY m.hlc",
+    [STATEMENT_DELETE_UPTO] = "DELETE FROM message WHERE hlc <= ?1",
+    [STATEMENT_LATE_DELETE] = "DELETE FROM late WHERE number = ?1",
+    [STATEMENT_FIRST_OF_TWINS] =
+        "UPDATE message SET twin = 1 WHERE (hlc, origin, seq) = (SELECT hlc, origin, seq"
+        " FROM message WHERE id = ?1 AND twin = 2 AND hlc > ?2 ORDER BY hlc LIMIT 1)",
+    [STATEMENT_UNCOUNT_TWIN] = "UPDATE counts SET twins = twins - 1",
+    [STATEMENT_LANDMARK_DELETE] =
+        "DELETE FROM landmark WHERE origin = ?1 AND seq <"
+        " (SELECT max(seq) FROM landmark WHERE origin = ?1 AND seq <= ?2)",
+    [STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
+    [STATEMENT_SHRINK] = "PRAGMA incremental_vacuum(" STRING(SHRINK_STEP_PAGES) ")",
 };
 
 int store_writer_run(struct store_writer *writer, enum store_statement statement)
@@ -49,7 +81,7 @@ int store_writer_run(struct store_writer *writer, enum store_statement statement
 
 /* ---- the transaction ---- */
 
-static int begin(struct store_writer *writer)
+int store_writer_begin(struct store_writer *writer)
 {
     int result;
 
@@ -135,7 +167,7 @@ static int insert_message(struct store_writer *writer, struct store_origin *orig
     if (result == SQLITE_OK && late)
         result = insert_late(writer, origin, &message->key);
     if (result == SQLITE_OK)
-        result = store_origin_hold(writer, origin, message->key.seq, message->key.hlc);
+        result = store_origin_hold(writer, origin, message);
     return result;
 }
 
@@ -160,7 +192,7 @@ int store_writer_note_late(struct store_writer *writer, const struct message_key
 {
     const struct store_origin *origin = store_origin_find(writer, &key->origin);
     sqlite3_stmt *statement = writer->statements[STATEMENT_NOTE_LATE];
-    int result = begin(writer);
+    int result = store_writer_begin(writer);
 
     if (result != SQLITE_OK || !origin)
         return result;
@@ -194,12 +226,14 @@ static int write_state(struct store_writer *writer, const struct ring_state *sta
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->run);
     sqlite3_bind_int64(statement, 2, (sqlite3_int64)state->epoch);
     sqlite3_bind_int64(statement, 3, (sqlite3_int64)state->hlc_bound);
+    sqlite3_bind_int64(statement, 4, store_sortable(state->horizon));
+    writer->horizon = state->horizon;
     return store_writer_run(writer, STATEMENT_STATE);
 }
 
 int store_writer_apply(struct store_writer *writer, const struct ring_output *output, bool late)
 {
-    int result = begin(writer);
+    int result = store_writer_begin(writer);
 
     if (result != SQLITE_OK)
         return result;
@@ -238,7 +272,10 @@ int store_writer_new(sqlite3 *database, const struct store_contents *contents,
         return -ENOMEM;
     }
     writer->database = database;
-    result = store_origins_load(writer, contents);
+    writer->horizon = contents->state.horizon;
+    result = store_files_note(&writer->files, database);
+    if (result == 0)
+        result = store_origins_load(writer, contents);
     if (result == 0)
         result = store_each_row(database, "SELECT max(number) FROM late", take_last_late,
                                 &writer->last_late);
@@ -261,5 +298,6 @@ void store_writer_free(struct store_writer *writer)
         sqlite3_finalize(writer->statements[i]);
     sqlite3_close(writer->database);
     store_origins_done(writer);
+    store_files_done(&writer->files);
     free(writer);
 }

@@ -9,6 +9,9 @@
 
 #include "common/check.h"
 #include "common/util.h"
+#include "store-aside.h"
+#include "store-check.h"
+#include "store-checker.h"
 #include "store-load.h"
 #include "store-schema.h"
 #include "store-thread.h"
@@ -23,6 +26,12 @@ struct store {
     struct store_contents contents;
     struct message_key delivered; /* the highest key delivered unmarked */
     struct store_thread *thread;
+    bool checked;         /* the whole database was, when it was opened */
+    char *aside, *notice; /* where a damaged one went, and what is to be said about it */
+    unsigned salvaged;    /* messages of its outbox */
+    struct store_checker *checker;
+    struct store_callbacks callbacks;
+    void *userdata;
 };
 
 /* ---- requests ---- */
@@ -90,6 +99,40 @@ uint64_t store_size(const struct store *store)
     return file_size(store->path, "") + file_size(store->path, "-wal");
 }
 
+const char *store_get_notice(const struct store *store, unsigned *ret_salvaged)
+{
+    *ret_salvaged = store->salvaged;
+    return store->notice;
+}
+
+bool store_is_gone(const struct store *store)
+{
+    return store_thread_is_gone(store->thread);
+}
+
+/* ---- the check in the background ---- */
+
+static void on_checked(void *userdata, int result)
+{
+    struct store *store = userdata;
+    _cleanup_free_ char *error = NULL;
+
+    if (result == SQLITE_CORRUPT || result == SQLITE_NOTADB) {
+        store_thread_set_damaged(store->thread);
+        error = store_schema_error(NULL, result, store->path);
+        store->callbacks.checked(store->userdata, error ? error : "the database is damaged");
+    } else if (result == SQLITE_OK) {
+        store->callbacks.checked(store->userdata, NULL);
+    }
+}
+
+int store_check(struct store *store, struct event_base *base)
+{
+    if (store->checked || store->checker)
+        return 0;
+    return store_checker_new(base, store->path, on_checked, store, &store->checker);
+}
+
 /* ---- opening and closing ---- */
 
 /* Says what is wrong, unless that has been said. */
@@ -120,28 +163,88 @@ static int lock_directory(struct store *store, const char *directory, char **ret
     return fail(-errno, ret_error, path, "keep the state directory on a local disk");
 }
 
+/* A sentence for what SQLite said, unless there is one. */
+static int refuse(struct store *store, int code, char **ret_error)
+{
+    if (code != SQLITE_OK && !*ret_error)
+        *ret_error = store_schema_error(NULL, code, store->path);
+    return store_schema_errno(code);
+}
+
+/* What can be looked at in no time, and after an end without a close everything. */
+static int check_database(struct store *store, sqlite3 *database, char **ret_error)
+{
+    bool closed = false;
+    int code = store_check_was_closed(database, &closed);
+
+    if (code == SQLITE_OK)
+        code = store_check_last(database);
+    if (code == SQLITE_OK && !closed)
+        code = store_check_all(database);
+    if (code == SQLITE_OK)
+        code = store_check_mark(database, false);
+    store->checked = !closed;
+    return refuse(store, code, ret_error);
+}
+
+static int try_open(struct store *store, struct store_writer **ret, char **ret_error)
+{
+    sqlite3 *database = NULL;
+    int result = store_schema_open(store->path, &database, ret_error);
+
+    if (result < 0)
+        return result;
+    if (store->aside)
+        store->salvaged = store_salvage_outbox(database, store->aside);
+    result = check_database(store, database, ret_error);
+    if (result == 0)
+        result = store_load(database, &store->contents);
+    if (result < 0)
+        sqlite3_close(database);
+    else
+        result = store_writer_new(database, &store->contents, ret);
+    if (result == -EUCLEAN)
+        refuse(store, SQLITE_CORRUPT, ret_error);
+    store->delivered = store->contents.top;
+    return result;
+}
+
+static int note_aside(struct store *store, const char *why)
+{
+    int result = store_set_aside(store->path, &store->aside);
+
+    if (result == 0 &&
+        asprintf(&store->notice,
+                 "%s: a new history begins, under a new id, and what other members have comes back "
+                 "from them; the old file is kept as %s",
+                 why, store->aside) < 0) {
+        store->notice = NULL;
+        result = -ENOMEM;
+    }
+    return result;
+}
+
+/* A damaged database makes room for a new one. */
 static int open_database(struct store *store, const char *directory, struct store_writer **ret,
                          char **ret_error)
 {
-    sqlite3 *database = NULL;
-    int result;
+    _cleanup_free_ char *damage = NULL;
+    int result = 0;
 
     if (asprintf(&store->path, "%s/%s", directory, STORE_FILE) < 0) {
         store->path = NULL;
         return -ENOMEM;
     }
-    result = store_schema_open(store->path, &database, ret_error);
-    if (result < 0)
+    if (store_has_lone_log(store->path))
+        result = note_aside(store, "the database was deleted, its log was not");
+    if (result == 0)
+        result = try_open(store, ret, ret_error);
+    if (result != -EUCLEAN)
         return result;
-    result = store_load(database, &store->contents);
-    if (result < 0)
-        sqlite3_close(database);
-    else
-        result = store_writer_new(database, &store->contents, ret);
-    if (result == -EUCLEAN && !*ret_error)
-        *ret_error = store_schema_error(NULL, SQLITE_CORRUPT, store->path);
-    store->delivered = store->contents.top;
-    return result;
+    damage = steal_pointer(*ret_error);
+    store_contents_done(&store->contents);
+    result = note_aside(store, damage ? damage : "the database is damaged");
+    return result == 0 ? try_open(store, ret, ret_error) : result;
 }
 
 int store_open(const char *state_directory, struct event_base *base,
@@ -156,6 +259,8 @@ int store_open(const char *state_directory, struct event_base *base,
     if (!store)
         return -ENOMEM;
     store->lock = -1;
+    store->callbacks = *callbacks;
+    store->userdata = userdata;
     result = lock_directory(store, state_directory, ret_error);
     if (result == 0)
         result = open_database(store, state_directory, &writer, ret_error);
@@ -197,10 +302,13 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    store_checker_free(store->checker);
     store_thread_free(store->thread);
     store_contents_done(&store->contents);
     if (store->lock >= 0)
         close(store->lock);
     free(store->path);
+    free(store->aside);
+    free(store->notice);
     free(store);
 }

@@ -24,6 +24,18 @@ struct store_contents {
     uint64_t messages; /* how many are held */
 };
 
+/* What retention has removed in one step; the intervals of one origin ascend. */
+struct store_pruned_interval {
+    struct ring_id origin;
+    struct ring_interval interval;
+};
+
+struct store_pruned {
+    size_t messages;
+    size_t count, allocated;
+    struct store_pruned_interval *intervals;
+};
+
 /* Called from the event loop, in the order of the requests; none may close the store. */
 struct store_callbacks {
     /* All writes up to `ticket` are on disk. Ticket 0: late notes are, no write. */
@@ -34,15 +46,33 @@ struct store_callbacks {
     void (*failed)(void *userdata, ring_ticket ticket, const char *error);
     void (*fetched)(void *userdata, ring_ticket ticket, size_t count,
                     struct packet *const *packets);
+    /* Messages below the horizon of the state are gone, those of every write up to then included.
+     */
+    void (*pruned)(void *userdata, const struct store_pruned *pruned);
+    /* A check of the whole database is done: it is sound, or (with a text) it is not. */
+    void (*checked)(void *userdata, const char *error);
 };
 
 /* Opens or makes the database `history.db` in the directory `state_directory` (which exists),
- * checks it, reads its contents and starts the thread. 0, or a negative errno with a sentence in
- * `ret_error` (to be freed) that says what is wrong and what to do; -EBUSY: another daemon has it
- * open. */
+ * checks it, reads its contents and starts the thread. One that is damaged is renamed, and a new
+ * one made (store_get_notice()). 0, or a negative errno with a sentence in `ret_error` (to be
+ * freed) that says what is wrong and what to do; -EBUSY: another daemon has it open. */
 int store_open(const char *state_directory, struct event_base *base,
                const struct store_callbacks *callbacks, void *userdata, struct store **ret,
                char **ret_error);
+
+/* What is to be said at the start: a damaged database was set aside. NULL: nothing. The text ends
+ * without a full stop and belongs to the store. `ret_salvaged`: messages that waited to be sent and
+ * were found in it. */
+const char *store_get_notice(const struct store *store, unsigned *ret_salvaged);
+
+/* Checks the whole database beside everything else, unless that was done when it was opened: tells
+ * by the callback `checked`. What is found damaged is set aside by the next store_open(). 0 or a
+ * negative errno. */
+int store_check(struct store *store, struct event_base *base);
+
+/* Whether the database was deleted, or replaced, while it is open. */
+bool store_is_gone(const struct store *store);
 
 /* Does what waits, stops the thread, closes. No callback comes any more. NULL is allowed. */
 void store_close(struct store *store);

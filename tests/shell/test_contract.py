@@ -25,6 +25,7 @@ ROWS = {
     "send": (["hello", "contract"], None, {"id": str, "members": int, "elapsed_usec": int}),
     "tail": (["-n", "1"], r" \S+@alpha  first$", {**MESSAGE, "late": bool, "cursor": str}),
     "history": (["-n", "1"], r" \S+@alpha  first$", MESSAGE),
+    "export": ([], r'"text":"first"', None),
     "members": ([], r"^POSITION +NAME +ADDRESS +ROLE", MEMBERS),
     "status": ([], r"^ *Node: alpha \(", STATUS),
     "wait": (["--members", "1", "--timeout", "20"], None, STATUS),

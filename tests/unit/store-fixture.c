@@ -50,9 +50,26 @@ static void on_fetched(void *userdata, ring_ticket ticket, size_t count,
         completion->packets[i] = packet_ref(packets[i]);
 }
 
+static void on_pruned(void *userdata, const struct store_pruned *pruned)
+{
+    struct fixture *fixture = userdata;
+
+    add_completion(userdata, PRUNED, 0)->count = 0;
+    history_pruned(fixture->history, pruned->messages);
+    fixture->pruned += pruned->messages;
+}
+
+static void on_checked(void *userdata, const char *error)
+{
+    struct completion *completion = add_completion(userdata, CHECKED, 0);
+
+    completion->error = error ? strdup(error) : NULL;
+}
+
 void fixture_open(struct fixture *fixture)
 {
-    static const struct store_callbacks callbacks = {on_stored, on_failed, on_fetched};
+    static const struct store_callbacks callbacks = {on_stored, on_failed, on_fetched, on_pruned,
+                                                     on_checked};
     char *error = NULL;
     int result =
         store_open(fixture->directory, fixture->base, &callbacks, fixture, &fixture->store, &error);
@@ -60,6 +77,7 @@ void fixture_open(struct fixture *fixture)
     if (result < 0)
         fail_msg("%s", error);
     assert_null(error);
+    fixture->node = store_get_contents(fixture->store)->node;
     assert_int_equal(history_open(fixture->directory, &fixture->history), 0);
 }
 

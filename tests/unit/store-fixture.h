@@ -6,7 +6,7 @@
 #include "daemon/store.h"
 
 struct completion {
-    enum { STORED, FAILED, FETCHED } type;
+    enum { STORED, FAILED, FETCHED, PRUNED, CHECKED } type;
     ring_ticket ticket;
     char *error;
     size_t count;
@@ -19,7 +19,9 @@ struct fixture {
     struct store *store;
     struct history *history;
     ring_ticket next_ticket;
-    size_t count; /* completions so far, in their order */
+    struct ring_id node; /* as it was opened last */
+    size_t pruned;       /* messages removed so far */
+    size_t count;        /* completions so far, in their order */
     struct completion *completions;
 };
 

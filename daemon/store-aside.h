@@ -1,0 +1,17 @@
+#pragma once
+
+/* A damaged database is set aside, never deleted. */
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+/* Renames the database at `path` and its log to PATH.damaged-TIME, in `ret` (to be freed). 0 or a
+ * negative errno. */
+int store_set_aside(const char *path, char **ret);
+
+/* Whether there is a log at `path` whose database is gone: it belongs to no other. */
+bool store_has_lone_log(const char *path);
+
+/* Takes what can be read of the outbox of the database at `path` into `database`: messages that
+ * nobody else has. How many those are. */
+unsigned store_salvage_outbox(sqlite3 *database, const char *path);
