@@ -65,6 +65,16 @@
  * at most this much. */
 #define REPAIR_CREDIT_BYTES (64 * 1024)
 
+/* The same while chat flows: what one message may find before itself in a disk's queue. */
+#define REPAIR_CREDIT_CHAT_BYTES (16 * 1024)
+
+/* Chat flows for this long after a message: people pause, and then expect an answer at once. */
+#define REPAIR_CHAT_USEC (2 * USEC_PER_SEC)
+
+/* The longest rest of a repair that lets chat pass: it goes on even where a chunk took very long.
+ */
+#define REPAIR_REST_USEC (500 * USEC_PER_MSEC)
+
 /* ---- keys and strangers ---- */
 
 /* What a member's shell may send round the ring at once: a key, with room to grow. */

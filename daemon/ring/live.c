@@ -230,6 +230,7 @@ static void send_one(struct ring *ring, struct held_message *queued)
     ring->window_count++;
     ring->window_bytes += window_cost(held);
     ring->self->last = message.key.seq;
+    ring->chat_at = ring->now;
     ring->counters.sent_messages++;
     message_write(ring, held);
     /* What has an outbox row leaves only when the keyed message has taken its place on this disk:
@@ -432,6 +433,7 @@ int live_data(struct ring *ring, struct packet *packet, const struct message *me
     if (!held)
         return 0;
     origin->last = seq;
+    ring->chat_at = ring->now;
     if (!is_next_hop(ring, &message->key.origin))
         link_send(ring, ring->successor, packet_ref(packet));
     message_write(ring, held);

@@ -24,6 +24,7 @@ enum timer {
     TIMER_LINK_BROKE,     /* a link of the formation broke: start the next one */
     TIMER_OUTBOX,         /* queued messages have waited long enough to be worth a write */
     TIMER_LEAVE,          /* leaving takes too long */
+    TIMER_REPAIR_REST,    /* history repair has let chat pass for long enough */
     TIMER_REPAIR_REPORT,  /* history repair has been quiet for a moment */
     TIMER_STORE,          /* the disk has completed nothing for too long */
     TIMER_CLONE,          /* the listed node of a doubtful merge does not answer */
@@ -340,6 +341,9 @@ struct ring {
     /* repair */
     struct fetch *fetches;
     struct supply *supplies;      /* the successor's first */
+    uint64_t chat_at;             /* when the last live message was given its key, or came; µs */
+    uint64_t supply_begun;        /* when the chunk that is under way was */
+    uint64_t supply_rest;         /* until then, while chat flows */
     uint64_t base_digest;         /* of all origins' bases */
     uint64_t repair_received;     /* messages, since the last report */
     struct packet **early_digest; /* frames that came before START */

@@ -91,6 +91,9 @@ static void fire(struct ring *ring, enum timer timer)
     case TIMER_LEAVE:
         leave_now(ring);
         return;
+    case TIMER_REPAIR_REST:
+        supplies_pump(ring);
+        return;
     case TIMER_REPAIR_REPORT:
         repair_report(ring);
         return;

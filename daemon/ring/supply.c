@@ -2,8 +2,10 @@
  *
  * Rule: a supplier sends what is missing of what it had at START or got by repair since, newest
  * first, and at most REPAIR_CREDIT_BYTES (or one message) that are not yet acknowledged as stored;
- * the successor is served before anyone further on. It fails if live traffic is sent too: DATA
- * would meet a copy of itself. */
+ * the successor is served before anyone further on. While chat flows it goes in smaller chunks, and
+ * rests after each for as many times as long as it took as there are members: every SEAL waits for
+ * all disks, so together they must be free for most of the time. It fails if live traffic is sent
+ * too: DATA would meet a copy of itself. */
 
 #include "ring-internal.h"
 
@@ -143,19 +145,39 @@ bool supply_is_done(const struct ring *ring, const struct supply *supply)
            !newest_missing(ring, supply, &unused);
 }
 
+/* How many bytes may be sent now. */
+static size_t credit(struct ring *ring, const struct supply *supply)
+{
+    bool chat = ring->chat_at && ring->now < ring->chat_at + REPAIR_CHAT_USEC;
+    size_t limit = chat ? REPAIR_CREDIT_CHAT_BYTES : REPAIR_CREDIT_BYTES;
+
+    if (chat && supply->unacknowledged > 0)
+        return 0;
+    if (chat && ring->now < ring->supply_rest) {
+        ring_arm(ring, TIMER_REPAIR_REST, ring->supply_rest - ring->now);
+        return 0;
+    }
+    return limit - MIN(limit, supply->unacknowledged);
+}
+
 /* true: it keeps the link busy, and those further on wait. */
 static bool pump(struct ring *ring, struct supply *supply)
 {
     struct range range;
     struct fetch *fetch;
+    size_t bytes;
 
-    if (!supply->ready || supply->fetching || supply->unacknowledged >= REPAIR_CREDIT_BYTES)
+    if (!supply->ready || supply->fetching)
         return true;
     if (!newest_missing(ring, supply, &range))
         return supply->unacknowledged > 0;
+    bytes = credit(ring, supply);
+    if (bytes == 0)
+        return true;
+    if (supply->unacknowledged == 0)
+        ring->supply_begun = ring->now;
     supply->fetching = true;
-    fetch = fetch_begin(ring, FETCH_REPAIR, ring->view.formation.tag, &range,
-                        REPAIR_CREDIT_BYTES - supply->unacknowledged);
+    fetch = fetch_begin(ring, FETCH_REPAIR, ring->view.formation.tag, &range, bytes);
     if (fetch)
         fetch->target = supply->target;
     return true;
@@ -258,6 +280,9 @@ int repair_acknowledged(struct ring *ring, struct reader *reader, struct packet 
     if (reader->failed)
         return -EBADMSG;
     supply->unacknowledged -= MIN(bytes, supply->unacknowledged);
+    if (supply->unacknowledged == 0)
+        ring->supply_rest =
+            ring->now + MIN(ring->view.count * (ring->now - ring->supply_begun), REPAIR_REST_USEC);
     supplies_pump(ring);
     return 0;
 }
