@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 
+import keyring
 from client import PATIENCE, Client
 
 BUILD = pathlib.Path(os.environ.get("RINGCHAT_BUILD", "build")).resolve()
@@ -57,6 +58,7 @@ class Host:
         self.arguments = list(arguments)
         self.address = address
         self.configuration = "/dev/null"
+        keyring.give_keys(self, keyring.COMMON_KEY)
         self.environment = {}  # on top of ENVIRONMENT, for the daemon
         self.process = None
         self.up = threading.Event()  # set while the daemon takes calls, as far as the test knows
@@ -74,7 +76,7 @@ class Host:
         self.notify.settimeout(PATIENCE)
         command = [*self.inside, *wrapper, str(DAEMON), "--config", str(self.configuration),
                    "--state", str(self.state), "--socket", self.socket, "--name", self.name,
-                   "--key", "none", *self.arguments, *arguments]
+                   *self.arguments, *arguments]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -24,5 +24,14 @@ def give_keys(host, *lines):
     path = host.state / "keyring"
     path.write_text("".join(f"{line}\n" for line in lines))
     os.chmod(path, 0o600)
-    host.arguments += ["--key", ""]
     return host
+
+
+def take_keys(host):
+    """The host has none."""
+    (host.state / "keyring").unlink()
+    return host
+
+
+# What all hosts of a test run have, unless a test says otherwise.
+COMMON_KEY = make_key()

@@ -3,15 +3,13 @@
 import os
 
 import pytest
-from keyring import give_keys, key_id, make_key
+from keyring import give_keys, key_id, make_key, take_keys
 from flow import Flow
 from ring import await_ring, start_together
 
 
 def without_keys(hosts):
-    for host in hosts:
-        host.arguments += ["--key", ""]
-    return hosts
+    return [take_keys(host) for host in hosts]
 
 
 def listed(host):
@@ -68,7 +66,7 @@ def test_a_host_without_a_key_says_so_and_what_to_do_where_one_looks(lab):
 
 
 def test_a_host_that_talks_in_the_clear_says_so(lab):
-    [host] = lab.make_hosts(1)
+    [host] = lab.make_hosts(1, ["--key", "none"])
     host.start()
     for verb in ("status", "members"):
         assert "in the clear" in host.control(verb).stdout.decode()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from client import PATIENCE
-from keyring import give_keys, make_key
+from keyring import give_keys, make_key, take_keys
 from flow import Flow
 from ring import await_ring, start_together
 from wire import PORT, Capture, Impostor, datagrams, socket_in, splice
@@ -46,8 +46,7 @@ def test_a_host_without_the_key_stays_outside(lab, key, stranger_key):
     if stranger_key == "wrong":
         give_keys(stranger, make_key())
     else:
-        (stranger.state / "keyring").unlink()
-        stranger.arguments = ["--key", stranger_key]
+        take_keys(stranger).arguments += ["--key", stranger_key]
     with Announcements(lab) as heard:
         stranger.start()
         heard.wait_for(3)
@@ -250,7 +249,7 @@ def test_nothing_readable_passes_a_link(lab, key):
 
 def test_without_a_key_all_of_it_can_be_read(lab):
     """Shows that the capture would find it."""
-    hosts = lab.make_hosts(2)
+    hosts = lab.make_hosts(2, ["--key", "none"])
     start_together(hosts)
     assert SECRET.encode() in capture_chat(lab, hosts)
 
