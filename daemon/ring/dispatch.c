@@ -277,6 +277,9 @@ int frame_received(struct ring *ring, ring_link number, struct packet *packet)
     result = handlers[frame_type(packet->data)](ring, &frame);
     if (result == -ENOMEM)
         ring->broken = true;
+    /* Too short for what it should carry: no handler has done anything then. */
+    if (result == 0 && frame.reader.failed)
+        result = -EBADMSG;
     /* A handler that fails has not touched the link. */
     return result < 0 ? refuse(ring, link, packet) : 0;
 }

@@ -42,7 +42,8 @@ static void output(struct sim *sim, struct node *node, const struct ring_output 
                  node->number);
     if (output->type == RING_SEND_DATAGRAM && output->datagram.packet->size > DATAGRAM_BYTES_MAX)
         sim_fail(sim, "outputs", "node %d sends too large a datagram", node->number);
-    if (output->type == RING_EVENT && output->event.type == RING_EVENT_REFUSED)
+    if (output->type == RING_EVENT && output->event.type == RING_EVENT_REFUSED &&
+        !sim->classes[FAULT_GARBLE] && !sim->classes[FAULT_STRANGER])
         sim_fail(sim, "outputs", "node %d refuses a frame of a node like itself: %s", node->number,
                  output->event.reason ? output->event.reason : "");
 }

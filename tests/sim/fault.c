@@ -140,7 +140,8 @@ static void clone(struct sim *sim, struct node *node)
 
 static void retry(struct sim *sim, struct node *node)
 {
-    node_send_message(sim, node);
+    if (sim_chance(sim, 50))
+        node_send_message(sim, node);
     if (!sim->failed)
         node_retry(sim, node, sim_chance(sim, 50));
 }
@@ -159,6 +160,21 @@ static void refresh(struct sim *sim, struct node *node)
 static void leave(struct sim *sim, struct node *node)
 {
     node_command(sim, node, RING_LEAVE, 0);
+}
+
+/* Or somebody asks to join who is in. */
+static void join(struct sim *sim, struct node *node)
+{
+    node_command(sim, node, RING_JOIN, 0);
+}
+
+static void reload(struct sim *sim, struct node *node)
+{
+    if (sim_chance(sim, 30))
+        node_set_slow(sim, node);
+    else
+        node->heartbeat_interval = 300000;
+    node_reload(sim, node);
 }
 
 static void retain_less(struct sim *sim, struct node *node)
@@ -194,8 +210,12 @@ static const struct fault {
     {FAULT_ELECT, elect},
     {FAULT_REFRESH, refresh},
     {FAULT_LEAVE, leave},
+    {FAULT_LEAVE, join},
     {FAULT_RETENTION, retain_less},
     {FAULT_RETRY, retry},
+    {FAULT_RELOAD, reload},
+    {FAULT_STRANGER, stranger_comes},
+    {FAULT_GARBLE, node_send_message},
 };
 
 /* Every seed has a few classes of its own: combinations come up that a mixture of all would not
@@ -232,6 +252,14 @@ static bool is_kept_for_later(const struct sim *sim, const struct node *node)
            (size_t)node->number + 1 == sim->nodes_count && sim->nodes_count > 2;
 }
 
+/* It will find the key. */
+static void give_key(struct sim *sim, struct node *node)
+{
+    if (node->keyless && node->running && !sim->failed)
+        node_reload(sim, node);
+    node->keyless = false;
+}
+
 static void mend_node(struct sim *sim, struct node *node)
 {
     /* A daemon whose disk failed ends, and is started again. */
@@ -245,6 +273,7 @@ static void mend_node(struct sim *sim, struct node *node)
     node_resume(sim, node);
     if (!node->running && !sim->failed && !is_kept_for_later(sim, node))
         node_start(sim, node);
+    give_key(sim, node);
     node_rejoin(sim, node);
 }
 
@@ -271,6 +300,7 @@ void fault_heal_all(struct sim *sim)
     heal_network(sim);
     sim->datagram_loss = 2;
     sim->datagrams_late = 0;
+    sim->garbling = false;
     for (size_t i = 0; i < sim->nodes_count && !sim->failed; i++) {
         struct node *node = &sim->nodes[i];
 

@@ -89,28 +89,34 @@ static void read_disk(const struct disk *disk, struct contents *ret)
     free(records);
 }
 
+struct ring_config node_config(const struct node *node, char *name)
+{
+    snprintf(name, NODE_NAME_MAX, node->renamed ? "node%d.%u" : "node%d", node->number,
+             node->renamed);
+    return (struct ring_config){.id = node_id((size_t)node->identity),
+                                .instance = node->instance,
+                                .name = {name, strlen(name)},
+                                .ring = {"sim", 3},
+                                .addresses = {.count = 1, .list = {network_address(node)}},
+                                .heartbeat_interval = node->heartbeat_interval,
+                                .heartbeat_timeout = node->heartbeat_timeout,
+                                .link_timeout = node->link_timeout,
+                                .networked = !node->keyless};
+}
+
 void node_start(struct sim *sim, struct node *node)
 {
     struct ring_input in = {.type = RING_START};
     struct contents contents;
-    struct ring_config config = {.id = node_id((size_t)node->identity),
-                                 .ring = {"sim", 3},
-                                 .addresses = {.count = 1},
-                                 .heartbeat_interval = node->heartbeat_interval,
-                                 .heartbeat_timeout = node->heartbeat_timeout,
-                                 .link_timeout = node->link_timeout,
-                                 .networked = true};
-    char name[16];
+    struct ring_config config;
+    char name[NODE_NAME_MAX];
 
-    /* A story's do not depend on what else is drawn. */
+    /* A story's random numbers do not depend on what else is drawn. */
     if (sim->story)
         sim->random = ((uint64_t)node->number << 32) + node->life;
-    config.instance = node->instance = sim_random(sim);
+    node->instance = sim_random(sim);
+    config = node_config(node, name);
     config.entropy = sim_random(sim);
-    snprintf(name, sizeof(name), node->renamed ? "node%d.%u" : "node%d", node->number,
-             node->renamed);
-    config.name = (struct bytes){name, strlen(name)};
-    config.addresses.list[0] = network_address(node);
     node->life++;
     node->started = sim->now;
     node->running = node->host_up = true;

@@ -169,12 +169,15 @@ void network_send(struct sim *sim, struct node *node, const struct ring_output *
     if (!side)
         return;
     trace_frame(sim, node, other(connection, side)->node, packet);
+    if (sim->classes[FAULT_STRANGER] &&
+        strcmp(ring_frame_name(packet->data, packet->size), "HELLO") == 0)
+        stranger_hears(&sim->heard_hello, packet);
     event = travel(sim, connection, side);
     event->input.type = RING_FRAME;
     event->input.frame.link = other(connection, side)->link;
-    event->packet = packet_ref(packet);
+    event->packet = stranger_garble(sim, packet, &event->garbled);
     sim_push(sim, event);
-    side->on_the_way += packet->size;
+    side->on_the_way += event->packet->size;
     if (side->on_the_way > sim->on_the_way_max)
         sim->on_the_way_max = side->on_the_way;
 }
@@ -205,6 +208,7 @@ static void send_datagram(struct sim *sim, const struct node *node, int to, stru
 
 void network_datagram(struct sim *sim, struct node *node, const struct ring_output *output)
 {
+    stranger_hears(&sim->heard_datagram, output->datagram.packet);
     for (size_t i = 0; i < sim->nodes_count; i++) {
         if (output->datagram.target == RING_TO_NODE &&
             node_at(sim, &output->datagram.addresses.list[0]) != &sim->nodes[i])

@@ -45,10 +45,10 @@ void relay_check(struct sim *sim, struct node *node, ring_ticket ticket)
     const struct ring_view *view = ring_get_view(node->ring);
 
     for (size_t i = 0; i < view->count && !sim->failed; i++) {
-        int member = node_number(&view->members[i].id);
+        const struct node *member = node_of(sim, &view->members[i]);
 
-        if (i != view->self && !has(sim, &sim->nodes[member], ticket))
+        if (i != view->self && !has(sim, member, ticket))
             sim_fail(sim, "relay", "node %d is told that all have it, and %d has not", node->number,
-                     member);
+                     member->number);
     }
 }

@@ -33,6 +33,7 @@ struct event {
     size_t count;
     struct packet *packet;   /* owned: a frame or a datagram */
     struct packet **packets; /* owned: what was fetched */
+    bool garbled;            /* it may be refused */
 };
 
 /* ---- network ---- */
@@ -115,6 +116,9 @@ enum fault_class {
     FAULT_LEAVE,
     FAULT_RETENTION, /* a node keeps less of the history from now on */
     FAULT_RETRY,     /* a client sends again what it got no answer to */
+    FAULT_RELOAD,    /* other settings, and a key where there was none */
+    FAULT_STRANGER,  /* datagrams and connections of others */
+    FAULT_GARBLE,    /* a member sends a frame that is too short */
     FAULT_CLASSES
 };
 
@@ -159,6 +163,7 @@ struct node {
     size_t relayed_count;
     struct relayed relayed[RELAYED_MAX]; /* the last ones that its shell was given */
     bool restored;                       /* from an older backup */
+    bool keyless;                        /* it has no key, and is not in the network */
     bool excepted;                       /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
     uint64_t live_view, view_before; /* tags of the last two views that went live in this life */
@@ -239,6 +244,8 @@ struct sim {
     size_t views_count, views_allocated;
     bool doubled;        /* clones gave one number twice: told, and not mended */
     int keys[KEY_SLOTS]; /* message + 1, or 0 */
+    struct packet *heard_datagram, *heard_hello; /* the last ones */
+    bool garbling;                               /* frames are garbled from now on */
     bool has_backup;
     int backup_node;
     uint64_t backup_time;
@@ -349,6 +356,11 @@ void node_take(struct sim *sim, struct event *event);
 void node_send_message(struct sim *sim, struct node *node);
 void node_send_text(struct sim *sim, struct node *node, size_t size);
 void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target);
+/* The daemon is told to read its settings again; they may have been changed before. */
+void node_reload(struct sim *sim, struct node *node);
+/* Its settings as they are, to be given to the core; `name` is the place for its name. */
+#define NODE_NAME_MAX 24
+struct ring_config node_config(const struct node *node, char *name);
 /* The node is to keep the last `usec` of its history; below 0: nothing of what is delivered. */
 void node_retain(struct sim *sim, struct node *node, int64_t usec);
 /* Asks a node that has left to come back. */
@@ -359,6 +371,12 @@ void node_wake(struct sim *sim, struct node *node);
 const char *reply_name(enum ring_reply reply);
 /* The number of the message in a packet; -1: it is none of this run. */
 int message_number(const struct packet *packet);
+
+/* stranger.c */
+/* The packet as it arrives: a reference, or a shorter copy. */
+struct packet *stranger_garble(struct sim *sim, struct packet *packet, bool *ret_garbled);
+void stranger_hears(struct packet **place, struct packet *packet);
+void stranger_comes(struct sim *sim, struct node *node);
 
 /* memory.c: from now on the given allocation fails, the first is 1; 0: none. */
 void memory_fail_after(long allocations);

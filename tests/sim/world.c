@@ -183,6 +183,7 @@ static void choose_settings(struct sim *sim)
     for (size_t i = 0; i < sim->nodes_count; i++) {
         if (all || (one && i == 0))
             node_set_slow(sim, &sim->nodes[i]);
+        sim->nodes[i].keyless = sim->classes[FAULT_RELOAD] && sim_chance(sim, 20);
     }
 }
 
@@ -198,6 +199,7 @@ void sim_begin(struct sim *sim, uint64_t seed, size_t nodes)
     sim->floods = sim_chance(sim, 5);
     choose_latency(sim);
     choose_settings(sim);
+    sim->garbling = sim->classes[FAULT_GARBLE];
     sim->commit_usec = 100 + sim_below(sim, 4000);
     sim->datagram_loss = sim_chance(sim, 30) ? (unsigned)sim_below(sim, 40) : 2;
     sim->datagram_copies = (unsigned)sim_below(sim, 20);
@@ -229,6 +231,9 @@ void sim_end(struct sim *sim)
     free(sim->views);
     disk_free(&sim->backup);
     ring_outbox_done(&sim->outbox);
+    packet_unref(sim->heard_datagram);
+    packet_unref(sim->heard_hello);
+    sim->heard_datagram = sim->heard_hello = NULL;
     sim->events = NULL;
     sim->connections = NULL;
 }
