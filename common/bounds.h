@@ -182,6 +182,9 @@
 /* Events kept for a reader who is slow; what comes above is counted and told. */
 #define TAIL_EVENTS_MAX 256
 
+/* How long it is remembered that a member failed: what `ring` shows of it. */
+#define RECENT_USEC (3600 * USEC_PER_SEC)
+
 /* How long a caller's login name is waited for; then the number stands for it. */
 #define USER_LOOKUP_USEC (500 * USEC_PER_MSEC)
 

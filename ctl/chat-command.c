@@ -10,6 +10,7 @@
 #include "common/bounds.h"
 #include "common/time-format.h"
 #include "common/util.h"
+#include "ring-picture.h"
 #include "verbs.h"
 
 /* Lines of /history without a number: about a screenful. */
@@ -59,6 +60,24 @@ static void run_list(struct chat *chat, const char *argument)
     (void)argument;
     json_object_object_add(parameters, "refresh", json_object_new_boolean(true));
     chat_call(chat, VARLINK_INTERFACE ".Members", parameters, false, on_members);
+}
+
+static void on_ring(void *userdata, void *context, const struct varlink_reply *reply)
+{
+    struct chat *chat = userdata;
+
+    (void)context;
+    if (is_error(chat, reply))
+        return;
+    line_hide(chat->line);
+    ring_draw(chat->context, reply->parameters, line_columns());
+    fflush(stdout);
+}
+
+static void run_ring(struct chat *chat, const char *argument)
+{
+    (void)argument;
+    chat_call(chat, VARLINK_INTERFACE ".Members", NULL, false, on_ring);
 }
 
 static void on_elected(void *userdata, void *context, const struct varlink_reply *reply)
@@ -192,6 +211,7 @@ static void run_quit(struct chat *chat, const char *argument)
 static const struct command commands[] = {
     {"/members", "@MEMBERS", "", WORDS_NONE, "who is in the ring, in its order", run_members},
     {"/list", "@LIST", "", WORDS_NONE, "the same, asked of the ring anew", run_list},
+    {"/ring", NULL, "", WORDS_NONE, "the ring as a picture", run_ring},
     {"/elect", "@LIDER", "[NODE]", WORDS_NODE, "make NODE, or this host, the leader", run_elect},
     {"/room", NULL, "[ROOM]", WORDS_ROOM, "go to a room; without ROOM: all, and what is unread",
      run_room},

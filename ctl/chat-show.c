@@ -254,6 +254,9 @@ void chat_show_event(struct chat *chat, struct json_object *event)
         chat_note(chat, "%s merged with the ring of %s", clock, node);
     else if (strcmp(name, "self_left") == 0)
         chat_note(chat, "%s this host has left the ring; /join comes back", clock);
+    else if (strcmp(name, "repaired") == 0)
+        chat_note(chat, "%s the repair of the history brought %llu messages", clock,
+                  (unsigned long long)field_number(event, "messages"));
     else if (strcmp(name, "lost") == 0)
         chat_note(chat, "%s %llu events are not shown", clock,
                   (unsigned long long)field_number(event, "lost"));

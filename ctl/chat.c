@@ -328,7 +328,8 @@ static int ask_daemon(struct chat *chat)
     rooms_load(&chat->rooms, chat->node_id);
     rooms_get(&chat->rooms, "main");
     rooms_get(&chat->rooms, chat->room);
-    return rooms_catch_up(chat->context, &chat->rooms, NULL);
+    result = rooms_catch_up(chat->context, &chat->rooms, NULL);
+    return result ? result : rooms_discover(chat->context, &chat->rooms);
 }
 
 static void note_other_rooms(struct chat *chat)

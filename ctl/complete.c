@@ -13,6 +13,9 @@
 /* A daemon that does not answer holds up nobody's typing. */
 #define ANSWER_USEC (1 * USEC_PER_SEC)
 
+/* Rooms are those of so many of the newest messages. */
+#define ROOMS_MESSAGES 200
+
 static bool begins(const char *text, const char *begin)
 {
     return strncmp(text, begin, strlen(begin)) == 0;
@@ -57,9 +60,34 @@ static void offer_nodes(const struct context *context, const char *typed, const 
     offer_from_daemon(context, VARLINK_INTERFACE ".Members", "members", typed, prefix);
 }
 
+/* The rooms of the newest messages. */
 static void offer_rooms(const struct context *context, const char *typed, const char *prefix)
 {
-    offer_from_daemon(context, VARLINK_INTERFACE ".Rooms", "rooms", typed, prefix);
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct json_object *parameters = json_object_new_object(), *offered;
+    struct varlink_reply reply;
+    bool continues = true;
+
+    json_object_object_add(parameters, "lines", json_object_new_int64(ROOMS_MESSAGES));
+    if (context_try_connect(context, &client) < 0 ||
+        client_call(client, VARLINK_INTERFACE ".Tail", json_object_get(parameters), true) < 0)
+        continues = false;
+    json_object_put(parameters);
+    if (continues)
+        client_set_timeout(client, ANSWER_USEC);
+    offered = json_object_new_object();
+    while (continues && client_reply(client, &reply) == 0) {
+        const char *room = field_text(field(reply.parameters, "message"), "room");
+        _cleanup_free_ char *name = visible(room);
+
+        continues = reply.continues;
+        if (*room && !field(offered, room)) {
+            json_object_object_add(offered, room, json_object_new_boolean(true));
+            offer(typed, prefix, name, NULL);
+        }
+        varlink_reply_done(&reply);
+    }
+    json_object_put(offered);
 }
 
 static void offer_topics(const struct context *context, const char *typed, const char *prefix)

@@ -3,10 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "common/text.h"
 #include "common/time-format.h"
 #include "common/util.h"
+
+/* Where there is no terminal: as most have it. */
+#define COLUMNS_DEFAULT 80
 
 void write_json(const struct context *context, struct json_object *object)
 {
@@ -39,9 +44,35 @@ const char *bold(const struct context *context)
     return context->colour ? "\033[1m" : "";
 }
 
+const char *warning_colour(const struct context *context)
+{
+    return context->colour ? "\033[1;33m" : "";
+}
+
+size_t terminal_columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : COLUMNS_DEFAULT;
+}
+
 const char *plain(const struct context *context)
 {
     return context->colour ? "\033[0m" : "";
+}
+
+void print_warnings(const struct context *context, struct json_object *warnings)
+{
+    /* An older daemon says nothing of them with its members. */
+    if (context->no_legend || !warnings)
+        return;
+    for (size_t i = 0; i < json_object_array_length(warnings); i++) {
+        _cleanup_free_ char *warning =
+            visible(json_object_get_string(json_object_array_get_idx(warnings, i)));
+
+        printf("%s%9s: %s%s\n", bold(context), "Warning", warning, plain(context));
+    }
 }
 
 static void print_date(const struct context *context, struct message_printer *printer,

@@ -27,7 +27,14 @@ void print_event(const struct context *context, struct message_printer *printer,
 /* The text made visible, or a sign that memory is short; to be freed. */
 char *visible(const char *text);
 
+/* The warnings of a status, each a line. */
+void print_warnings(const struct context *context, struct json_object *warnings);
+
+/* Columns of the terminal; 80 where there is none. */
+size_t terminal_columns(void);
+
 /* Escape sequences, or "" without colour. */
 const char *dim(const struct context *context);
+const char *warning_colour(const struct context *context);
 const char *bold(const struct context *context);
 const char *plain(const struct context *context);

@@ -211,3 +211,32 @@ int rooms_catch_up(const struct context *context, struct rooms *rooms, uint64_t 
         *ret_counted = counted;
     return result < 0 ? -result : 0;
 }
+
+int rooms_discover(const struct context *context, struct rooms *rooms)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct json_object *parameters;
+    struct varlink_reply reply;
+    bool continues = true;
+    int result = context_connect(context, &client);
+
+    if (result != 0)
+        return result;
+    parameters = json_object_new_object();
+    json_object_object_add(parameters, "lines", json_object_new_int64(DISCOVER_MESSAGES));
+    result = client_call(client, VARLINK_INTERFACE ".Tail", parameters, true);
+    while (result == 0 && continues && (result = client_reply(client, &reply)) == 0) {
+        struct json_object *message = field(reply.parameters, "message");
+        struct room *room = message ? rooms_get(rooms, field_text(message, "room")) : NULL;
+
+        if (room) {
+            room->messages++;
+            room->last = MAX(room->last, field_number(message, "sent"));
+        }
+        continues = reply.continues;
+        if (reply.error)
+            result = context_error(context, &reply);
+        varlink_reply_done(&reply);
+    }
+    return result < 0 ? context_unreachable(context, -ECONNRESET) : result;
+}

@@ -38,4 +38,9 @@ void rooms_save(const struct rooms *rooms, const char *node_id);
 #define COUNT_MAX 20000
 int rooms_catch_up(const struct context *context, struct rooms *rooms, uint64_t *ret_counted);
 
+/* Adds the rooms of the newest DISCOVER_MESSAGES messages with how many there are of each: as far
+ * as the daemon reads back at once. 0, or an exit code after a message. */
+#define DISCOVER_MESSAGES 1000
+int rooms_discover(const struct context *context, struct rooms *rooms);
+
 void rooms_done(struct rooms *rooms);

@@ -30,19 +30,6 @@ static void add_member(struct table *table, struct json_object *member)
                                     field_text(member, "address"), role, since, hop, version});
 }
 
-static void print_warnings(const struct context *context, struct json_object *warnings)
-{
-    /* An older daemon says nothing of them with its members. */
-    if (context->no_legend || !warnings)
-        return;
-    for (size_t i = 0; i < json_object_array_length(warnings); i++) {
-        _cleanup_free_ char *warning =
-            visible(json_object_get_string(json_object_array_get_idx(warnings, i)));
-
-        printf("%s%9s: %s%s\n", bold(context), "Warning", warning, plain(context));
-    }
-}
-
 static void print_members(const struct context *context, struct json_object *reply)
 {
     static const char *const headings[] = {"POSITION", "NAME", "ADDRESS", "ROLE",

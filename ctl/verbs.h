@@ -48,6 +48,9 @@ int verb_leave(struct context *context, int argc, char **argv);
 int verb_join(struct context *context, int argc, char **argv);
 int verb_key(struct context *context, int argc, char **argv);
 int verb_log(struct context *context, int argc, char **argv);
+int verb_ring(struct context *context, int argc, char **argv);
+int verb_rooms(struct context *context, int argc, char **argv);
+int verb_doctor(struct context *context, int argc, char **argv);
 int verb_chat(struct context *context, int argc, char **argv);
 int verb_help(struct context *context, int argc, char **argv);
 

@@ -14,6 +14,7 @@
 #include "control-quota.h"
 #include "control-user.h"
 #include "control.h"
+#include "recent.h"
 
 struct method;
 
@@ -36,6 +37,7 @@ struct control {
     struct list clients;
     struct list users; /* who have connections */
     size_t client_count;
+    struct recent recent;
 };
 
 struct client {

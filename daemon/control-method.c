@@ -174,6 +174,7 @@ static const struct method methods[] = {
      .quota = QUOTA_TAILS},
     {.name = "org.ringchat.Members", .run = members_run, .stop = command_stop},
     {.name = "org.ringchat.Status", .run = status_run},
+    {.name = "org.ringchat.Doctor", .run = doctor_run, .stop = doctor_stop},
     {.name = "org.ringchat.Wait", .run = wait_run, .watch = WATCH_CHANGED},
     {.name = "org.ringchat.Leave", .run = leave_run, .stop = command_stop, .admin = true},
     {.name = "org.ringchat.Join", .run = join_run, .stop = command_stop, .admin = true},

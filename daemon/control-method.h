@@ -52,6 +52,9 @@ struct json_object *object_new(size_t count, const struct json_pair *pairs);
 
 /* ---- rows that have files of their own ---- */
 
+void doctor_run(struct call *call); /* control-doctor.c */
+void doctor_stop(struct call *call);
+
 void send_run(struct call *call); /* control-send.c */
 void send_stop(struct call *call);
 
@@ -87,6 +90,11 @@ struct json_object *report_leader(struct control *control);
 
 /* The Message of a packet that holds one. */
 struct json_object *report_message(const struct packet *packet);
+/* Text as a value, broken UTF-8 repaired. */
+struct json_object *report_text(const char *text);
+
+/* What Status warns of beside the ring itself: disk, network, members that come and go. */
+void doctor_add_warnings(struct control *control, struct json_object *list);
 
 /* An event for a tail; NULL: it is not for users, or memory is short. */
 struct json_object *report_event(struct control *control, const struct ring_event *event);

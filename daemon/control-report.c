@@ -11,7 +11,7 @@
 #include "common/util.h"
 #include "control-method.h"
 
-static struct json_object *text_value(const char *text)
+struct json_object *report_text(const char *text)
 {
     _cleanup_free_ char *repaired = text_repair(text, strlen(text), NULL);
 
@@ -120,7 +120,7 @@ static struct json_object *member_value(const struct ring_view *view, size_t pos
 
     member_shown_name(view, position, shown);
     return OBJECT({"position", number_value(position)}, {"id", id_value(&member->id)},
-                  {"name", text_value(shown)}, {"address", address_value(member)},
+                  {"name", report_text(shown)}, {"address", address_value(member)},
                   {"leader", json_object_new_boolean(position == view->leader)},
                   {"self", json_object_new_boolean(position == view->self)},
                   {"since", number_value(member->since)},
@@ -133,7 +133,7 @@ static struct json_object *leader_name_value(const struct ring_view *view)
     char shown[SHOWN_NAME_MAX];
 
     member_shown_name(view, view->leader, shown);
-    return text_value(shown);
+    return report_text(shown);
 }
 
 struct json_object *report_leader(struct control *control)
@@ -147,7 +147,7 @@ struct json_object *report_leader(struct control *control)
 
 static void add_warning(void *list, const char *text)
 {
-    json_object_array_add(list, text_value(text));
+    json_object_array_add(list, report_text(text));
 }
 
 static struct json_object *key_warnings_value(struct control *control)
@@ -157,6 +157,48 @@ static struct json_object *key_warnings_value(struct control *control)
 
     if (list && callbacks->warnings)
         callbacks->warnings(callbacks->userdata, add_warning, list);
+    return list;
+}
+
+/* Whether a name alone would not say which node is meant. */
+static bool is_ambiguous(const struct ring_view *view, const struct recent *recent,
+                         const struct recent_gone *gone)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        if (strcmp(view->members[i].name, gone->name) == 0 &&
+            !ring_id_equal(&view->members[i].id, &gone->id))
+            return true;
+    }
+    for (size_t i = 0; i < recent->gone_count; i++) {
+        if (strcmp(recent->gone[i].name, gone->name) == 0 &&
+            !ring_id_equal(&recent->gone[i].id, &gone->id))
+            return true;
+    }
+    return false;
+}
+
+static struct json_object *gone_value(struct control *control, const struct ring_view *view)
+{
+    const struct recent *recent = &control->recent;
+    struct json_object *list = json_object_new_array();
+
+    recent_expire(&control->recent, engine_wall());
+    for (size_t i = 0; list && i < recent->gone_count; i++) {
+        const struct recent_gone *gone = &recent->gone[i];
+        char name[SHOWN_NAME_MAX], address[ADDRESS_TEXT_MAX] = "";
+
+        snprintf(name, sizeof(name), "%s", gone->name);
+        if (is_ambiguous(view, recent, gone))
+            snprintf(name, sizeof(name), "%s~%02x%02x", gone->name, gone->id.bytes[0],
+                     gone->id.bytes[1]);
+        if (gone->address.family)
+            address_format(&gone->address, address);
+        json_object_array_add(
+            list, OBJECT({"event", json_object_new_string(gone->failed ? "failed" : "left")},
+                         {"id", id_value(&gone->id)}, {"name", report_text(name)},
+                         {"address", json_object_new_string(address)},
+                         {"time", number_value(gone->time)}));
+    }
     return list;
 }
 
@@ -170,7 +212,7 @@ struct json_object *report_members(struct control *control)
     return OBJECT({"epoch", number_value(view->formation.epoch)}, {"view", view_value(view)},
                   {"leader", id_value(&view->members[view->leader].id)},
                   {"leader_name", leader_name_value(view)}, {"members", members},
-                  {"warnings", key_warnings_value(control)});
+                  {"gone", gone_value(control, view)}, {"warnings", key_warnings_value(control)});
 }
 
 /* ---- Status ---- */
@@ -233,6 +275,7 @@ static struct json_object *warnings_value(struct control *control, const struct 
     if (callbacks->warnings)
         callbacks->warnings(callbacks->userdata, add_warning, list);
     add_clock_warnings(view, list);
+    doctor_add_warnings(control, list);
     return list;
 }
 
@@ -246,7 +289,7 @@ static struct json_object *status_value(struct control *control, const struct ri
     member_shown_name(view, view->self, shown);
     return OBJECT(
         {"state", json_object_new_string(phase_text(status.phase))}, {"id", id_value(&self->id)},
-        {"name", text_value(shown)}, {"address", address_value(self)},
+        {"name", report_text(shown)}, {"address", address_value(self)},
         {"epoch", number_value(view->formation.epoch)}, {"view", view_value(view)},
         {"leader", id_value(&view->members[view->leader].id)},
         {"leader_name", leader_name_value(view)}, {"members", number_value(view->count)},
@@ -300,7 +343,7 @@ struct json_object *report_event(struct control *control, const struct ring_even
     if (event->address.family)
         address_format(&event->address, address);
     return OBJECT({"event", json_object_new_string(name)}, {"time", number_value(engine_wall())},
-                  {"epoch", number_value(event->epoch)}, {"node", text_value(event->peer_name)},
+                  {"epoch", number_value(event->epoch)}, {"node", report_text(event->peer_name)},
                   {"id", id_value(&event->peer)}, {"address", json_object_new_string(address)},
                   {"members", number_value(members)});
 }

@@ -39,6 +39,7 @@ static void on_event(void *userdata, const struct ring_event *event)
 {
     struct control *control = userdata;
 
+    recent_take(&control->recent, event, engine_wall());
     list_for_each (at, &control->clients) {
         struct client *client = list_entry(at, struct client, list);
 
@@ -165,13 +166,14 @@ static int copy_text(const char **place)
 
 static int copy_options(struct control *control, const struct control_options *options)
 {
-    int path, group, admin_group;
+    int path, group, admin_group, state;
 
     control->options = *options;
     path = copy_text(&control->options.path);
     group = copy_text(&control->options.group);
     admin_group = copy_text(&control->options.admin_group);
-    return path < 0 || group < 0 || admin_group < 0 ? -ENOMEM : 0;
+    state = copy_text(&control->options.state_directory);
+    return path < 0 || group < 0 || admin_group < 0 || state < 0 ? -ENOMEM : 0;
 }
 
 int control_new(struct event_base *base, struct engine *engine,
@@ -262,6 +264,7 @@ void control_free(struct control *control)
         unlink(control->options.path);
     user_names_free(control->names);
     idl_free(control->idl);
+    free((char *)control->options.state_directory);
     free((char *)control->options.path);
     free((char *)control->options.group);
     free((char *)control->options.admin_group);

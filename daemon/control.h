@@ -25,13 +25,14 @@ struct control_callbacks {
 };
 
 struct control_options {
-    int listen_fd;            /* a listening socket handed in, taken over; -1: make one at `path` */
-    const char *path;         /* where to make one */
-    const char *group;        /* group of that socket, and named in errors; NULL: this process's */
-    const char *admin_group;  /* whose members are administrators; NULL: none */
-    size_t message_bytes_max; /* the longest text of a send: MaxMessageBytes= */
-    bool keep_socket;         /* it outlives this process in a descriptor store */
-    struct keys *keys;        /* must live longer, as rotation */
+    int listen_fd; /* a listening socket handed in, taken over; -1: make one at `path` */
+    const char *state_directory; /* whose disk is looked at; NULL: none */
+    const char *path;            /* where to make one */
+    const char *group;         /* group of that socket, and named in errors; NULL: this process's */
+    const char *admin_group;   /* whose members are administrators; NULL: none */
+    size_t message_bytes_max;  /* the longest text of a send: MaxMessageBytes= */
+    bool keep_socket;          /* it outlives this process in a descriptor store */
+    struct keys *keys;         /* must live longer, as rotation */
     struct rotation *rotation; /* NULL: keys cannot be changed */
     struct control_callbacks callbacks;
 };

@@ -321,7 +321,7 @@ static void watch_signals(struct daemon *daemon)
     check(daemon->stop_timer != NULL);
 }
 
-static int start_control(struct daemon *daemon, char **ret_error)
+static int start_control(struct daemon *daemon, const char *state, char **ret_error)
 {
     _cleanup_free_ char *path = NULL;
     struct control_options options = {
@@ -331,6 +331,7 @@ static int start_control(struct daemon *daemon, char **ret_error)
         .admin_group =
             *daemon->config->admin_group ? daemon->config->admin_group : "ringchat-admin",
         .message_bytes_max = daemon->config->message_bytes_max,
+        .state_directory = state,
         .keys = daemon->keys,
         .rotation = daemon->rotation,
         .callbacks = {.log_get = log_get,
@@ -375,7 +376,7 @@ static int start(struct daemon *daemon, char **ret_error)
         daemon->rotation =
             rotation_new(daemon->base, daemon->engine, daemon->keys, daemon->journal);
         check(daemon->rotation != NULL);
-        result = start_control(daemon, ret_error);
+        result = start_control(daemon, state, ret_error);
     }
     if (result < 0)
         return result;

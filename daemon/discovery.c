@@ -10,6 +10,7 @@
 #include "address.h"
 #include "common/byteorder.h"
 #include "common/util.h"
+#include "engine.h"
 #include "resolve.h"
 
 /* Datagrams taken in one turn of the loop, so that a flood does not starve the links. */
@@ -20,6 +21,8 @@
 
 struct discovery {
     struct event_base *base;
+    struct hearing hearing;
+    struct packet *first; /* that was sent to everyone */
     struct keys *keys;
     const struct interfaces *interfaces;
     const struct listen_sockets *sockets;
@@ -103,6 +106,9 @@ static void on_datagram(evutil_socket_t fd, short what, void *userdata)
         if (size < 0 || size > SEALED_BYTES_MAX ||
             address_from_socket((struct sockaddr *)&sender, &from) < 0)
             continue;
+        if (fd != discovery->sockets->udp4 && fd != discovery->sockets->udp6)
+            hearing_received(&discovery->hearing, discovery->interfaces, &from,
+                             discovery->sockets->port, engine_monotonic());
         take(discovery, &from, data, (size_t)size);
     }
 }
@@ -127,8 +133,9 @@ static size_t wrap(const struct discovery *discovery, const struct ring_address 
                : 0;
 }
 
-static void send_to(const struct discovery *discovery, const struct ring_address *address,
-                    const struct packet *packet)
+/* 0, or a positive errno. */
+static int send_to(const struct discovery *discovery, const struct ring_address *address,
+                   const struct packet *packet)
 {
     uint8_t data[SEALED_BYTES_MAX];
     size_t data_size;
@@ -138,18 +145,19 @@ static void send_to(const struct discovery *discovery, const struct ring_address
     int fd = address->family == 4 ? sockets->udp4 : sockets->udp6;
 
     if (fd < 0 || packet->size > DATAGRAM_BYTES_MAX)
-        return;
+        return EAFNOSUPPORT;
     data_size = wrap(discovery, address, packet, data);
     if (data_size == 0)
-        return;
+        return ENOMEM;
     /* The first call may only fetch the error of an earlier datagram. */
     for (unsigned i = 0; i < 2; i++) {
         if (sendto(fd, data, data_size, MSG_NOSIGNAL, (struct sockaddr *)&to, size) >= 0)
-            return;
+            return 0;
     }
+    return errno;
 }
 
-static void multicast4(const struct discovery *discovery, const struct interface *interface,
+static void multicast4(struct discovery *discovery, const struct interface *interface,
                        const struct packet *packet)
 {
     struct ip_mreqn out = {.imr_ifindex = (int)interface->index};
@@ -162,10 +170,11 @@ static void multicast4(const struct discovery *discovery, const struct interface
     if (discovery->group4.family == 0 || !interface->has_ipv4 || discovery->sockets->udp4 < 0 ||
         setsockopt(discovery->sockets->udp4, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out)) < 0)
         return;
-    send_to(discovery, &discovery->group4, packet);
+    hearing_sent(&discovery->hearing, interface->index,
+                 send_to(discovery, &discovery->group4, packet), engine_monotonic());
 }
 
-static void multicast6(const struct discovery *discovery, const struct interface *interface,
+static void multicast6(struct discovery *discovery, const struct interface *interface,
                        const struct packet *packet)
 {
     struct ring_address group = discovery->group6;
@@ -177,11 +186,25 @@ static void multicast6(const struct discovery *discovery, const struct interface
                    sizeof(index)) < 0)
         return;
     group.scope = interface->index;
-    send_to(discovery, &group, packet);
+    hearing_sent(&discovery->hearing, interface->index, send_to(discovery, &group, packet),
+                 engine_monotonic());
 }
 
-void discovery_send_to_everyone(struct discovery *discovery, const struct packet *packet)
+void discovery_probe(struct discovery *discovery)
 {
+    if (discovery->first)
+        discovery_send_to_everyone(discovery, discovery->first);
+}
+
+const struct hearing *discovery_get_hearing(const struct discovery *discovery)
+{
+    return &discovery->hearing;
+}
+
+void discovery_send_to_everyone(struct discovery *discovery, struct packet *packet)
+{
+    if (!discovery->first)
+        discovery->first = packet_ref(packet);
     for (size_t i = 0; i < discovery->interfaces->count; i++) {
         multicast4(discovery, &discovery->interfaces->list[i], packet);
         multicast6(discovery, &discovery->interfaces->list[i], packet);
@@ -345,6 +368,7 @@ int discovery_new(struct event_base *base, const struct discovery_options *optio
     if (!discovery)
         return -ENOMEM;
     discovery->base = base;
+    discovery->hearing.begun = engine_monotonic();
     discovery->keys = options->keys;
     discovery->interfaces = options->interfaces;
     discovery->sockets = options->sockets;
@@ -372,6 +396,7 @@ void discovery_free(struct discovery *discovery)
 {
     if (!discovery)
         return;
+    packet_unref(discovery->first);
     resolver_free(discovery->resolver);
     event_free_if(discovery->event4);
     event_free_if(discovery->event6);

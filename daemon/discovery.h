@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "hearing.h"
 #include "interfaces.h"
 #include "keys.h"
 #include "listen.h"
@@ -35,7 +36,14 @@ int discovery_refresh(struct discovery *discovery);
 
 /* Sends by multicast on all interfaces, and to all peers. What cannot be sent is lost, as any
  * datagram may be. */
-void discovery_send_to_everyone(struct discovery *discovery, const struct packet *packet);
+void discovery_send_to_everyone(struct discovery *discovery, struct packet *packet);
+
+/* Repeats on all interfaces the first datagram that was sent there, a question that is answered
+ * anew: to see what comes of it. */
+void discovery_probe(struct discovery *discovery);
+
+/* What was sent and heard by multicast. */
+const struct hearing *discovery_get_hearing(const struct discovery *discovery);
 
 /* Sends to each of the addresses. */
 void discovery_send(struct discovery *discovery, const struct ring_addresses *addresses,

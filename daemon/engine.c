@@ -265,6 +265,24 @@ struct store *engine_get_store(const struct engine *engine)
     return engine->store;
 }
 
+const struct interfaces *engine_get_interfaces(const struct engine *engine)
+{
+    return &engine->interfaces;
+}
+
+const struct hearing *engine_get_hearing(const struct engine *engine)
+{
+    static const struct hearing nothing;
+
+    return engine->discovery ? discovery_get_hearing(engine->discovery) : &nothing;
+}
+
+void engine_probe(struct engine *engine)
+{
+    if (engine->discovery)
+        discovery_probe(engine->discovery);
+}
+
 uint16_t engine_port(const struct engine *engine)
 {
     return engine->config.networked ? engine->sockets.port : 0;

@@ -12,6 +12,8 @@
 
 struct engine;
 struct config;
+struct hearing;
+struct interfaces;
 struct keys;
 struct journal;
 
@@ -109,3 +111,10 @@ const struct ring_view *engine_get_view(const struct engine *engine);
 void engine_get_status(const struct engine *engine, struct ring_status *ret);
 struct history *engine_get_history(const struct engine *engine);
 struct store *engine_get_store(const struct engine *engine);
+
+/* The network as this node sees it; empty where it does not talk to others. */
+const struct interfaces *engine_get_interfaces(const struct engine *engine);
+const struct hearing *engine_get_hearing(const struct engine *engine);
+
+/* Sends a question by multicast, so that it shows what works; see discovery_probe(). */
+void engine_probe(struct engine *engine);

@@ -7,6 +7,7 @@
 
 /* The port of a node and of the multicast groups, if nothing else is set. */
 #define RING_PORT 7263
+#define RING_PORT_TEXT "7263"
 
 struct listen_sockets {
     uint16_t port;

@@ -235,6 +235,14 @@ static void warn_of_version(struct ring *ring, const struct ring_address *from, 
     event->other = RING_WIRE_VERSION;
 }
 
+static void tell_of_ring(struct ring *ring, const struct ring_address *from, struct bytes name)
+{
+    struct ring_event *event = ring_emit_event(ring, RING_EVENT_OTHER_RING);
+
+    event->address = *from;
+    memcpy(event->peer_name, name.data, MIN(name.size, sizeof(event->peer_name) - 1));
+}
+
 /* Reads the common fields. 0: go on; 1: not for this node; -EBADMSG. */
 static int read_common(struct ring *ring, struct reader *reader, const struct ring_address *from,
                        struct ring_id *ret_sender, uint64_t *ret_instance)
@@ -248,6 +256,7 @@ static int read_common(struct ring *ring, struct reader *reader, const struct ri
         return -EBADMSG;
     if (name.size != ring->config.ring.size || memcmp(name.data, ring->ring_name, name.size) != 0) {
         ring->counters.refused_datagrams++;
+        tell_of_ring(ring, from, name);
         return 1;
     }
     if (version != RING_WIRE_VERSION) {

@@ -32,7 +32,8 @@ class Terminal:
                  "sh", "-c", 'read -r go <"$0"; exec "$@"', gate, *command]
         # A server starts with a command that keeps the screen when the program ends.
         self._tmux("-f", "/dev/null", "start-server", ";", "set-option", "-g", "remain-on-exit",
-                   "on", ";", "set-option", "-g", "status", "off", ";", "set-option", "-s",
+                   "on", ";", "set-option", "-g", "remain-on-exit-format", "", ";",
+                   "set-option", "-g", "status", "off", ";", "set-option", "-s",
                    "escape-time", "0", ";", "new-session", "-d", "-x", str(columns), "-y",
                    str(rows), *words)
         self._tmux("pipe-pane", "-O", f"cat >{self.pipe}")
@@ -99,7 +100,7 @@ class Terminal:
         return int(self._flag("cursor_x")), int(self._flag("cursor_y"))
 
     def ended(self):
-        return self._flag("pane_dead") == "1"
+        return self._flag("pane_dead_status") + self._flag("pane_dead_signal") != ""
 
     def exit_status(self):
         return int(self._flag("pane_dead_status"))

@@ -4,18 +4,19 @@ import pathlib
 import shutil
 
 import pytest
-from fake import CONTROL, MEMBERS, Daemon, control
+from fake import CONTROL, MEMBERS, MESSAGE, Daemon, control
 from terminal import Terminal
 
 COMPLETION = pathlib.Path(__file__).parents[2] / "ctl" / "completion"
 NODES = {**MEMBERS, "members": [
     {**MEMBERS["members"][0], "name": name} for name in ("alpha", "beta~3f2a", "bravo")]}
-ROOMS = {"rooms": [{"name": "main"}, {"name": "operations"}]}
+ROOMS = [{"message": {**MESSAGE, "room": room}, "late": False, "cursor": "c"}
+         for room in ("main", "operations", "main")]
 
 
 @pytest.fixture
 def daemon():
-    with Daemon({"Members": [NODES], "Rooms": [ROOMS]}) as made:
+    with Daemon({"Members": [NODES], "Tail": ROOMS}) as made:
         yield made
 
 

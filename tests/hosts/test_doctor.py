@@ -1,0 +1,87 @@
+"""What ring, doctor and status say on a real network with real faults."""
+
+import json
+
+import pytest
+from client import PATIENCE
+from ring import await_ring, start_together
+
+
+@pytest.fixture
+def hosts(lab):
+    made = lab.make_hosts(3)
+    start_together(made)
+    return made
+
+
+def checks(host):
+    done = host.control("--json", "doctor", check=False)
+    found = json.loads(done.stdout)["checks"]
+    assert done.returncode == (1 if any(check["result"] == "failed" for check in found) else 0)
+    return found
+
+
+def wrong(host):
+    """(check, interface) of all that is wrong, but for the key: these tests have none."""
+    return {(check["check"], check.get("interface")) for check in checks(host)
+            if check["result"] != "ok" and check["check"] != "key"}
+
+
+def await_wrong(host, expected):
+    """Leaders announce themselves every 2 s, so what is heard of them takes a moment; a doctor
+    takes half a second."""
+    for _ in range(2 * PATIENCE):
+        if wrong(host) == expected:
+            return
+    raise AssertionError(checks(host))
+
+
+def test_doctor_finds_nothing_wrong_in_a_ring_that_works(hosts):
+    for host in hosts:
+        await_wrong(host, set())
+
+
+def test_a_firewall_of_this_host_is_found(lab):
+    host, other = lab.make_hosts(2)
+    lab.networks[0].run(1, "nft", "-f", "-", text=(
+        "table inet filter {\nchain input {\ntype filter hook input priority 0;\n"
+        "udp dport 7263 drop\ntcp dport 7263 drop\n}\n}\n"))
+    for made in (host, other):
+        made.start()
+    await_wrong(host, {("ring", None), ("firewall", "eth0"), ("multicast_in", "eth0")})
+    [check] = [check for check in checks(host) if check["check"] == "firewall"]
+    assert check["result"] == "failed" and "7263" in check["cure"]
+
+
+def test_a_host_of_another_ring_name_is_named_with_its_ring(lab):
+    host, other = lab.make_hosts(2)
+    other.arguments += ["--ring", "others"]
+    for made in (host, other):
+        made.start()
+    await_wrong(host, {("ring", None), ("ring_name", None)})
+    [check] = [check for check in checks(host) if check["check"] == "ring_name"]
+    assert "others" in check["text"]
+
+
+def test_a_host_that_is_cut_off_sees_that_nobody_is_heard(lab, hosts):
+    lab.networks[0].cut(1)
+    await_ring(hosts[1:])
+    await_ring(hosts[:1])
+    # Whom it heard just before is remembered for a while.
+    assert ("ring", None) in wrong(hosts[0])
+    lab.networks[0].heal(1)
+    await_ring(hosts)
+
+
+def test_who_failed_stays_in_the_ring_s_picture_and_is_warned_of_when_it_comes_and_goes(hosts):
+    flapping, *others = hosts
+    for _ in range(3):
+        flapping.kill()
+        await_ring(others)
+        flapping.start()
+        await_ring(hosts)
+    gone = others[0].members()["gone"]
+    assert [(node["event"], node["name"]) for node in gone] == 3 * [("failed", flapping.name)]
+    assert "and is back" in others[0].control("ring").stdout.decode()
+    warnings = others[0].json("status")["warnings"]
+    assert any(f"{flapping.name} has failed 3 times" in warning for warning in warnings), warnings
