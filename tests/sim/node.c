@@ -401,9 +401,9 @@ void node_reload(struct sim *sim, struct node *node)
     struct ring_config config;
     char name[NODE_NAME_MAX];
 
-    node->keyless = false;
     if (!node->running || node->paused)
         return;
+    node->keyless = false;
     config = node_config(node, name);
     in.config.config = &config;
     sim_trace(sim, "%d: reads its settings again", node->number);
