@@ -188,7 +188,8 @@ static char *head_of(const struct chat *chat, struct json_object *message, bool 
 /* Begins the colours of a message: who is spoken to hears a bell. */
 static void begin_message(const struct chat *chat, struct json_object *message, const char *text)
 {
-    bool own = strcmp(field_text(message, "user"), chat->user) == 0;
+    bool own = strcmp(field_text(message, "user"), chat->user) == 0 &&
+               strcmp(field_text(message, "node"), chat->node) == 0;
 
     if (strcmp(field_text(message, "kind"), "notice") == 0) {
         fputs(dim(chat->context), stdout);

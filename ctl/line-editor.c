@@ -99,7 +99,7 @@ static void advance(struct place *place, wchar_t character)
     else if (columns < 0)
         width = character > 0xffff ? 8 : 7; /* \U+1234 */
     else
-        width = columns == 0 ? 1 : (size_t)columns;
+        width = (size_t)columns;
     if (place->column + width > place->columns) {
         place->row++;
         place->column = 0;

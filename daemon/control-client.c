@@ -19,13 +19,19 @@ void client_schedule(struct client *client)
     event_active(client->work, EV_TIMEOUT, 0);
 }
 
+/* A stream writes as it goes: what was asked before it must have been answered and sent. */
+static bool is_its_turn(const struct call *call)
+{
+    return !call->method->stream || call->client->calls.next == &call->list;
+}
+
 static void run_call(struct call *call)
 {
     if (call->state == CALL_WAITING) {
         call->state = CALL_RUNNING;
         method_begin(call);
     }
-    if (call->state == CALL_RUNNING)
+    if (call->state == CALL_RUNNING && is_its_turn(call))
         call->method->run(call);
 }
 

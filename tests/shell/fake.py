@@ -102,6 +102,20 @@ def on_a_terminal(*arguments, socket_path):
     return written.decode()
 
 
+class ManyClients(Daemon):
+    """The same for several connections at once."""
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve_one, args=[connection], daemon=True).start()
+
+    def _serve_one(self, connection):
+        with connection, contextlib.suppress(OSError):
+            self._talk(connection)
+
+
 def control(*arguments, socket_path=None, text=b"", environment=()):
     command = [str(CONTROL)]
     if socket_path is not None:

@@ -46,7 +46,7 @@ class Terminal:
     def __exit__(self, *_):
         # The program may save something when its terminal goes away.
         with contextlib.suppress(ProcessLookupError):
-            program = os.pidfd_open(int(self._flag("pane_pid")))
+            program = os.pidfd_open(self.pid())
             self._tmux("kill-server", check=False)
             assert select.select([program], [], [], PATIENCE)[0], "the program does not end"
             os.close(program)
@@ -92,12 +92,28 @@ class Terminal:
     def text(self, history=0):
         return "\n".join(self.screen(history))
 
+    def output_bytes(self):
+        """All that the program has written so far."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.written += os.read(self.output, 65536)
+        return self.written
+
     def _flag(self, name):
         return self._tmux("display-message", "-p", f"#{{{name}}}").strip()
 
     def cursor(self):
         """Column and row, from 0."""
         return int(self._flag("cursor_x")), int(self._flag("cursor_y"))
+
+    def pid(self):
+        """Of the program."""
+        return int(self._flag("pane_pid"))
+
+    def pastes_as_before(self):
+        """Whether the program has switched bracketed paste on, and off again."""
+        on, off = (self.output_bytes().rfind(b"\x1b[?2004" + end) for end in (b"h", b"l"))
+        return 0 <= on < off
 
     def ended(self):
         return self._flag("pane_dead_status") + self._flag("pane_dead_signal") != ""
@@ -113,7 +129,7 @@ class Terminal:
             assert left > 0, f"no {what} on the screen:\n" + self.text()
             # The end of a program writes nothing: look again from time to time.
             if select.select([self.output], [], [], min(left, 0.2))[0]:
-                self.written += os.read(self.output, 65536)
+                self.output_bytes()
         return result
 
     def wait_for(self, pattern, history=0):

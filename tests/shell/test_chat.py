@@ -1,10 +1,14 @@
 """chat in a real terminal with a real daemon: what a person types, and what the screen shows."""
 
 import getpass
+import json
+import os
 import re
+import signal
+import unicodedata
 
 import pytest
-from fake import CONTROL
+from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients
 from live import LiveDaemon
 from terminal import Terminal
 
@@ -96,3 +100,283 @@ def test_the_terminal_may_be_resized_while_a_line_is_typed(chat, daemon, columns
     chat.key("Enter")
     chat.wait_for(r"\(delivered to 1\)$")
     assert daemon.json("history", "-n", "1")["text"].endswith("long enough to be folded")
+
+
+# ---- what comes in ----
+
+def test_what_a_peer_wrote_cannot_drive_the_terminal(chat, daemon):
+    daemon.send("a\x1b[2Jb\x07c\u202ed\u009be")
+    chat.wait_for(r"a\\x1b\[2Jb\\x07c\\u\{202e\}d\\u\{9b\}e$")
+    assert b"\x1b[2J" not in chat.output_bytes() and b"\x07" not in chat.output_bytes()
+
+
+def test_wide_characters_keep_their_place(chat, daemon):
+    chat.type("漢字 ö")
+    chat.wait_for("main> 漢字 ö$")
+    daemon.send("漢字 in the text, " * 6)
+    chat.wait_for("in the text,$")
+    assert prompt_line(chat) == "main> 漢字 ö"
+    chat.key("BSpace")
+    chat.type("ü")
+    chat.key("Enter")
+    chat.wait_for(r"漢字 ü \(delivered to 1\)$")
+    assert daemon.json("history", "-n", "1")["text"] == "漢字 ü"
+    assert all(columns_of(line) < 80 for line in chat.screen())
+
+
+def test_combining_characters_are_sent_as_typed_and_shown_in_their_place(chat, daemon):
+    chat.type("e\u0301te\u0301 漢 n\u0303")
+    chat.wait_for("^main> .*漢")
+    daemon.send("meanwhile")
+    chat.wait_for("meanwhile$")
+    chat.key("Enter")
+    chat.wait_for("  e\u0301te\u0301 漢 n\u0303 \\(delivered to 1\\)$")
+    assert daemon.json("history", "-n", "1")["text"] == "e\u0301te\u0301 漢 n\u0303"
+    assert chat.text().count("漢") == 1
+
+
+def columns_of(line):
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else
+               0 if unicodedata.combining(character) else 1 for character in line)
+
+
+def test_who_is_spoken_to_hears_the_bell_and_others_do_not():
+    bob = [{**MESSAGE, "id": f"id{number}", "user": "bob", "node": "beta", "text": text}
+           for number, text in enumerate([f"{USER}s are many", f"{USER}: a word with you",
+                                          "and host1 too", "nobody is meant"])]
+    tail = [{"message": message, "late": False, "cursor": "c"} for message in bob]
+    answers = {"Status": [{"status": {**STATUS, "warnings": []}}], "Tail": [*tail, {"cursor": "c"}],
+               "Members": [{**MEMBERS, "warnings": []}]}
+    with ManyClients(answers) as fake:
+        with Terminal([str(CONTROL), "--socket", fake.path, "chat"]) as chat:
+            chat.wait_for("nobody is meant$")
+            chat.wait_for("^main.*>$")
+            written = chat.output_bytes()
+            assert written.count(b"\x07") == 2
+            assert f"\x1b[1m{USER}: a word".encode() in written
+            assert b"\x1b[1mand host1" in written
+
+
+def test_a_message_of_another_room_is_counted_and_the_room_can_be_entered(chat, daemon):
+    for number in range(3):
+        daemon.send("-r", "ops", f"to ops {number}")
+    chat.wait_for(r"^main \+3>$")
+    assert "to ops" not in chat.text()
+    chat.enter("/room")
+    chat.wait_for("ops: 3 unread$")
+    chat.enter("/room ops")
+    chat.wait_for("^-- unread:$")
+    chat.wait_for("to ops 2$")
+    chat.wait_for("^ops>$")
+    chat.enter("an answer")
+    chat.wait_for(r"an answer \(delivered to 1\)$")
+    assert daemon.json("history", "-n", "1")["room"] == "ops"
+
+
+def test_what_came_while_nobody_looked_is_marked_as_unread(daemon, tmp_path):
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    daemon.send("seen")
+    with open_chat(daemon, environment=environment) as chat:
+        chat.wait_for("seen$")
+        chat.enter("/quit")
+        assert chat.wait_for_end() == 0
+    daemon.send("missed one")
+    daemon.send("-r", "ops", "missed elsewhere")
+    rooms = daemon.control("--no-legend", "rooms", environment=environment).stdout.decode()
+    assert [line.split()[:3] for line in rooms.splitlines()] == [["main", "2", "1"],
+                                                                ["ops", "1", "1"]]
+    with open_chat(daemon, environment=environment) as chat:
+        chat.wait_for(r"seen\n-- unread:\n.*missed one$")
+        chat.wait_for("^-- 1 unread in ops; /room ops shows them$")
+        chat.wait_for(r"^main \+1>$")
+
+
+# ---- the daemon goes and comes ----
+
+def test_chat_outlives_a_restart_of_the_daemon_and_shows_what_was_missed(chat, daemon):
+    chat.enter("before")
+    chat.wait_for(r"before \(delivered to 1\)$")
+    daemon.stop()
+    chat.wait_for("waiting for it$")
+    chat.wait_for(r"^main \(offline\)>$")
+    chat.enter("typed meanwhile")
+    chat.wait_for(r"^ +\(waiting\) typed meanwhile$")
+    chat.type("half a")
+    daemon.start()
+    chat.wait_for("^-- connected again$")
+    chat.wait_for(r"typed meanwhile \(delivered to 1\)$")
+    chat.wait_for(r"^main> half a$")
+    texts = [json.loads(line)["text"] for line in
+             daemon.control("--json", "history").stdout.decode().splitlines()]
+    assert texts == ["before", "typed meanwhile"]
+    assert chat.text().count("before") == 1 and chat.text().count("typed meanwhile") == 1
+
+
+def test_a_daemon_that_is_killed_loses_no_line_of_chat(chat, daemon):
+    daemon.process.kill()
+    daemon.process.wait()
+    for number in range(5):
+        chat.enter(f"line {number}")
+    chat.wait_for("^   and 2 more$")
+    daemon.start()
+    chat.wait_for(r"line 4 \(delivered to 1\)$")
+    lines = [line for line in chat.screen() if "(delivered to 1)" in line]
+    assert [line.split("  ")[1] for line in lines] == [
+        f"line {number} (delivered to 1)" for number in range(5)]
+    assert prompt_line(chat) == "main>"
+
+
+# ---- commands ----
+
+def test_the_original_words_and_the_commands_do_the_same(chat):
+    chat.enter("@HELP")
+    chat.wait_for("^-- /fim, FIM: ")
+    chat.enter("@MEMBERS")
+    chat.wait_for("^--  0 alpha, leader, this host")
+    chat.enter("/ring")
+    chat.wait_for(r"^★ alpha \(this host\)$")
+    chat.enter("@LIDER")
+    chat.wait_for("alpha leads, epoch|nothing to elect|overtaken|again")
+
+
+def test_an_unknown_command_is_told_and_two_slashes_are_a_message(chat, daemon):
+    chat.enter("/dance")
+    chat.wait_for("^-- there is no command /dance; see /help")
+    chat.enter("//dance")
+    chat.wait_for(r"  /dance \(delivered to 1\)$")
+    chat.enter("@nobody hello")
+    chat.wait_for(r"  @nobody hello \(delivered to 1\)$")
+
+
+def test_fim_lets_the_host_leave_and_ends_chat(chat, daemon):
+    chat.enter("FIM")
+    assert chat.wait_for_end() == 0
+    chat.wait_for("this host has left the ring; come back with: ringchatctl join$")
+    assert daemon.json("status")["state"] == "left"
+
+
+def test_fim_of_who_may_not_ends_chat_and_says_that_the_host_stays(daemon):
+    answers = {"Status": [{"status": {**STATUS, "warnings": []}}],
+               "Tail": [{"cursor": "c"}], "Members": [{**MEMBERS, "warnings": []}],
+               "Leave": [("org.ringchat.PermissionDenied",
+                          {"user": "bob", "group": "ringchat-admin"})]}
+    with ManyClients(answers) as fake:
+        with Terminal([str(CONTROL), "--socket", fake.path, "chat"]) as chat:
+            chat.wait_for("1 member: host1")
+            chat.enter("FIM")
+            assert chat.wait_for_end() == 0
+            assert "the host stays in the ring" in chat.text()
+
+
+def test_tab_completes_commands_names_and_rooms(chat, daemon):
+    daemon.send("-r", "operations", "a room")
+    chat.wait_for(r"main \+1>")
+    for typed, completed in [("/mem", "/members"), ("/room oper", "/room operations"),
+                             ("alp", "alpha:"), ("well @al", "well @alpha"),
+                             ("/elect a", "/elect alpha"), ("@LIS", "@LIST")]:
+        chat.type(typed)
+        chat.key("Tab")
+        chat.type("|")
+        chat.wait_for(rf"^main \+1> {re.escape(completed)} \|$")
+        chat.key("C-u")
+        chat.wait_for(r"^main \+1>$")
+    chat.type("/l")
+    chat.key("Tab")
+    chat.wait_for("^/list  /leave")
+
+
+def test_the_arrow_keys_fetch_back_what_was_typed(chat):
+    for text in ("first", "second"):
+        chat.enter(text)
+        chat.wait_for(rf"{text} \(delivered to 1\)$")
+    chat.key("Up", "Up")
+    chat.wait_for("^main> first$")
+    chat.key("Home")
+    chat.type("the very ")
+    chat.key("Enter")
+    chat.wait_for(r"the very first \(delivered to 1\)$")
+
+
+# ---- the terminal ----
+
+@pytest.mark.parametrize("keys", [["C-d"], ["C-c"], ["/quit", "Enter"]])
+def test_every_way_out_leaves_the_terminal_as_it_was(daemon, keys):
+    script = ('trap : INT; stty -a >"$HOME/before"; "$@"; echo "status $?"; stty -a >"$HOME/after";'
+              ' cmp "$HOME/before" "$HOME/after" && echo restored; read -r wait')
+    with Terminal(["sh", "-c", script, "sh", str(CONTROL), "--socket", daemon.path,
+                   "chat"]) as chat:
+        chat.wait_for(r"alpha \(leader\)")
+        chat.wait_for("^main>$")
+        chat.key(*keys)
+        chat.wait_for("^status 0$")
+        chat.wait_for("^restored$")
+        chat.wait_until("end of pasting", Terminal.pastes_as_before)
+
+
+def test_ctrl_c_clears_what_is_typed_and_ends_on_an_empty_line(chat):
+    chat.type("never mind")
+    chat.wait_for("never mind$")
+    chat.key("C-c")
+    chat.wait_for("^main>$")
+    chat.key("C-c")
+    assert chat.wait_for_end() == 0
+
+
+def test_a_signal_ends_chat_in_good_order(chat):
+    os.kill(chat.pid(), signal.SIGTERM)
+    assert chat.wait_for_end() == 0
+    chat.wait_until("end of pasting", Terminal.pastes_as_before)
+
+
+SCREENS = {
+    40: """\
+-- you are USER at alpha, in room main;
+   /help shows what you can type
+-- 1 member: alpha (leader)
+-- DATE --
+00:00 USER  a short one
+00:00 USER  a longer one, with so many
+            words that it does not fit
+00:00 USER  two
+            lines
+00:00 USER  my answer (delivered to 1)
+main>""",
+    80: """\
+-- you are USER at alpha, in room main; /help shows what you can type
+-- 1 member: alpha (leader)
+-- DATE --
+00:00:00 USER@alpha  a short one
+00:00:00 USER@alpha  a longer one, with so many words that it does not fit
+00:00:00 USER@alpha  two
+                     lines
+00:00:00 USER@alpha  my answer (delivered to 1)
+main>""",
+    200: """\
+-- you are USER at alpha, in room main; /help shows what you can type
+-- 1 member: alpha (leader)
+-- DATE --
+00:00:00 USER@alpha  a short one
+00:00:00 USER@alpha  a longer one, with so many words that it does not fit
+00:00:00 USER@alpha  two
+                     lines
+00:00:00 USER@alpha  my answer (delivered to 1)
+main>""",
+}
+
+
+@pytest.mark.parametrize("columns", SCREENS)
+def test_the_whole_screen(daemon, columns):
+    if USER != "root":
+        pytest.skip("the screens are those of a user of four letters")
+    with open_chat(daemon, columns=columns) as chat:
+        daemon.send("a short one")
+        daemon.send("a longer one, with so many words that it does not fit")
+        daemon.send("two\nlines")
+        chat.wait_for("^ +lines$")
+        chat.enter("my answer")
+        chat.wait_for(r"\(delivered to 1\)$")
+        chat.wait_for("^main>$")
+        text = re.sub(r"\b\d\d:\d\d(:\d\d)?\b",
+                      lambda match: "00:00:00" if match[1] else "00:00", chat.text())
+        text = re.sub(r"^-- \w{3} \d{4}-\d\d-\d\d --$", "-- DATE --", text, flags=re.M)
+        assert text == SCREENS[columns].replace("USER", USER)
