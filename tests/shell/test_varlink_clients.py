@@ -1,5 +1,5 @@
-"""Clients of other authors on the control socket: Debian's tools for Varlink in Go, and varlinkctl of
-systemd as Debian 13 has it, run from a root directory that holds nothing else."""
+"""Clients of other authors on the control socket: Debian's tools for Varlink in Go, and varlinkctl
+of systemd as Debian 13 has it, run from a root directory that holds nothing else."""
 
 import fcntl
 import hashlib
