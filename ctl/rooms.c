@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
+#include "progress.h"
 
 struct room *rooms_get(struct rooms *rooms, const char *name)
 {
@@ -159,6 +160,7 @@ static int count_tail(const struct context *context, struct rooms *rooms, uint64
     _cleanup_(client_freep) struct client *client = NULL;
     struct json_object *parameters = json_object_new_object();
     bool continues = true, stale = false;
+    struct progress progress;
     int result = context_connect(context, &client);
 
     if (rooms->cursor)
@@ -170,6 +172,7 @@ static int count_tail(const struct context *context, struct rooms *rooms, uint64
         return -result;
     }
     result = client_call(client, VARLINK_INTERFACE ".Tail", parameters, true);
+    progress_begin(&progress, context, "messages that are new");
     while (result == 0 && continues && *ret_counted < COUNT_MAX) {
         struct varlink_reply reply;
 
@@ -180,12 +183,13 @@ static int count_tail(const struct context *context, struct rooms *rooms, uint64
         stale = reply.error != NULL;
         if (!stale && field(reply.parameters, "message")) {
             count_message(rooms, field(reply.parameters, "message"));
-            ++*ret_counted;
+            progress_show(&progress, ++*ret_counted, 0, 0);
         }
         if (!stale && *field_text(reply.parameters, "cursor"))
             rooms_set_cursor(rooms, field_text(reply.parameters, "cursor"));
         varlink_reply_done(&reply);
     }
+    progress_clear(&progress);
     if (result < 0)
         return -context_unreachable(context, -ECONNRESET);
     return stale ? 1 : 0;

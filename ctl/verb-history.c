@@ -10,6 +10,7 @@
 #include "common/util.h"
 #include "output.h"
 #include "pager.h"
+#include "progress.h"
 #include "verbs.h"
 
 static uint64_t wall_usec(void)
@@ -117,13 +118,15 @@ static void show_messages(const struct context *context, struct message_printer 
     fflush(stdout);
 }
 
-/* Calls a method that answers with messages, and shows them as they come. */
+/* Calls a method that answers with messages, and shows them as they come. `progress` may be NULL;
+ * `total`: how many there will be, about. */
 static int show_all(const struct context *context, struct client *client, const char *method,
-                    struct json_object *parameters)
+                    struct json_object *parameters, struct progress *progress, uint64_t total)
 {
     struct message_printer printer = {0};
     struct varlink_reply reply;
     bool continues = true;
+    uint64_t shown = 0;
     int result = client_call(client, method, parameters, true);
 
     if (result < 0)
@@ -133,10 +136,16 @@ static int show_all(const struct context *context, struct client *client, const 
         if (result < 0)
             return context_unreachable(context, -ECONNRESET);
         continues = reply.continues;
-        if (reply.error)
+        if (reply.error) {
             result = context_error(context, &reply);
-        else
-            show_messages(context, &printer, field(reply.parameters, "messages"));
+        } else {
+            struct json_object *messages = field(reply.parameters, "messages");
+
+            show_messages(context, &printer, messages);
+            shown += json_object_array_length(messages);
+        }
+        if (progress)
+            progress_show(progress, shown, shown, total);
         varlink_reply_done(&reply);
         if (ferror(stdout))
             return EXIT_DONE;
@@ -158,15 +167,29 @@ int verb_history(struct context *context, int argc, char **argv)
         return result;
     }
     pager = pager_start(context);
-    result = show_all(context, client, VARLINK_INTERFACE ".History", parameters);
+    result = show_all(context, client, VARLINK_INTERFACE ".History", parameters, NULL, 0);
     pager_end(pager);
     return result;
+}
+
+/* How many messages there are; 0: not known. */
+static uint64_t count_messages(const struct context *context)
+{
+    struct varlink_reply reply;
+    uint64_t count;
+
+    if (context_call(context, VARLINK_INTERFACE ".Status", NULL, &reply) != 0)
+        return 0;
+    count = field_number(field(reply.parameters, "status"), "messages");
+    varlink_reply_done(&reply);
+    return count;
 }
 
 int verb_export(struct context *context, int argc, char **argv)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     struct context lines = *context;
+    struct progress progress;
     int result;
 
     if (argc > 1)
@@ -175,7 +198,10 @@ int verb_export(struct context *context, int argc, char **argv)
     if (result != 0)
         return result;
     lines.json = JSON_SHORT;
-    result = show_all(&lines, client, VARLINK_INTERFACE ".Export", NULL);
+    progress_begin(&progress, context, "messages");
+    result = show_all(&lines, client, VARLINK_INTERFACE ".Export", NULL, &progress,
+                      count_messages(context));
+    progress_clear(&progress);
     if (result == 0 && ferror(stdout))
         return complain(EXIT_FAILED, "the output cannot be written: %s", "it is not complete");
     return result;

@@ -71,11 +71,15 @@ class Daemon:
             for call in calls:
                 self._answer(connection, json.loads(call))
 
+    def reply_is_due(self, method, number):
+        """Returns when that reply to a call is to be sent."""
+
     def _answer(self, connection, call):
         self.calls.append(call)
         method = call["method"].rpartition(".")[2]
         answers = self.answers[method]
         for number, answer in enumerate(answers):
+            self.reply_is_due(method, number)
             if isinstance(answer, tuple):
                 reply = {"error": answer[0], "parameters": answer[1]}
             else:
