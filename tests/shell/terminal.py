@@ -3,6 +3,7 @@ program writes, with a deadline."""
 
 import contextlib
 import os
+import pathlib
 import re
 import select
 import subprocess
@@ -10,6 +11,18 @@ import tempfile
 import time
 
 from fake import PATIENCE
+
+
+# The program starts when its output is watched already; its process id and its exit status are kept
+# in files, and the screen stays when it has ended.
+WRAPPER = """
+trap : INT QUIT
+read -r go <"$0/gate"
+sh -c 'echo "$$" >"$0/pid"; exec "$@"' "$0" "$@"
+echo "$?" >"$0/status.new"
+mv "$0/status.new" "$0/status"
+exec cat >"$0/typed"
+"""
 
 
 class Terminal:
@@ -27,15 +40,11 @@ class Terminal:
         os.mkfifo(gate)
         variables = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC",
                      "HOME": self.directory.name, "TERM": "screen", **(environment or {})}
-        # The program starts when its output is already watched.
         words = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()),
-                 "sh", "-c", 'read -r go <"$0"; exec "$@"', gate, *command]
-        # A server starts with a command that keeps the screen when the program ends.
-        self._tmux("-f", "/dev/null", "start-server", ";", "set-option", "-g", "remain-on-exit",
-                   "on", ";", "set-option", "-g", "remain-on-exit-format", "", ";",
-                   "set-option", "-g", "status", "off", ";", "set-option", "-s",
-                   "escape-time", "0", ";", "new-session", "-d", "-x", str(columns), "-y",
-                   str(rows), *words)
+                 "sh", "-c", WRAPPER, self.directory.name, *command]
+        self._tmux("-f", "/dev/null", "start-server", ";", "set-option", "-g", "status", "off",
+                   ";", "set-option", "-s", "escape-time", "0", ";", "new-session", "-d", "-x",
+                   str(columns), "-y", str(rows), *words)
         self._tmux("pipe-pane", "-O", f"cat >{self.pipe}")
         with open(gate, "w", encoding="ascii") as file:
             file.write("go\n")
@@ -45,7 +54,7 @@ class Terminal:
 
     def __exit__(self, *_):
         # The program may save something when its terminal goes away.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             program = os.pidfd_open(self.pid())
             self._tmux("kill-server", check=False)
             assert select.select([program], [], [], PATIENCE)[0], "the program does not end"
@@ -108,7 +117,7 @@ class Terminal:
 
     def pid(self):
         """Of the program."""
-        return int(self._flag("pane_pid"))
+        return int(pathlib.Path(self.directory.name, "pid").read_text())
 
     def pastes_as_before(self):
         """Whether the program has switched bracketed paste on, and off again."""
@@ -116,10 +125,10 @@ class Terminal:
         return 0 <= on < off
 
     def ended(self):
-        return self._flag("pane_dead_status") + self._flag("pane_dead_signal") != ""
+        return pathlib.Path(self.directory.name, "status").exists()
 
     def exit_status(self):
-        return int(self._flag("pane_dead_status"))
+        return int(pathlib.Path(self.directory.name, "status").read_text())
 
     def wait_until(self, what, condition):
         """Returns condition(self) as soon as it is true."""
