@@ -1,4 +1,4 @@
-"""What takes longer than a second shows how far it is: a bar on a terminal, else a line at times."""
+"""What takes longer than a second shows how far it is: a bar on a terminal, else lines at times."""
 
 import threading
 
