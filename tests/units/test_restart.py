@@ -1,0 +1,91 @@
+"""A restart of one member, and an upgrade, while the others chat."""
+
+import json
+
+from ringchat import SERVICE, await_ring, events_of, follow_events, start_ring
+
+SENDER = ("i=0; while [ ! -e /run/enough ]; do"
+          " ringchatctl --json send $(hostname)-$((i += 1)) || echo '{\"failed\": true}'; done")
+
+
+class Load:
+    """Each of the hosts sends one message after the other."""
+
+    def __init__(self, hosts):
+        self.hosts = hosts
+        self.senders = [host.follow("sh", "-c", SENDER) for host in hosts]
+
+    def await_more(self, count=20):
+        for sender in self.senders:
+            sender.wait_for("members", len(sender.lines) + count)
+
+    def longest_since(self, starts):
+        """The longest that a message took, s; `starts` as marks() gave them."""
+        return max(json.loads(line)["elapsed_usec"] for sender, start in zip(self.senders, starts)
+                   for line in sender.lines[start:]) / 1e6
+
+    def marks(self):
+        return [len(sender.lines) for sender in self.senders]
+
+    def end(self):
+        for host, sender in zip(self.hosts, self.senders):
+            host.run("touch", "/run/enough")
+            sender.process.wait(60)
+            sender.reader.join(60)
+
+    def assert_nothing_lost(self, everybody):
+        for sender in self.senders:
+            assert not [line for line in sender.lines if "failed" in line]
+        texts = [host.texts() for host in everybody]
+        assert all(text == texts[0] for text in texts)
+        assert len(set(texts[0])) == len(texts[0])
+        for host, sender in zip(self.hosts, self.senders):
+            sent = [f"{host.name}-{number}" for number in range(1, len(sender.lines) + 1)]
+            assert [text for text in texts[0] if text.startswith(f"{host.name}-")] == sent
+
+
+def await_same_end(hosts, text):
+    tails = [host.follow("ringchatctl", "tail", "-f", "-n", "1") for host in hosts]
+    hosts[0].control("send", text)
+    for tail in tails:
+        tail.wait_for(text)
+        tail.close()
+
+
+def test_a_restart_under_load_costs_the_others_no_message_and_less_than_a_second(lab):
+    hosts = start_ring(lab, 3)
+    others = [hosts[0], hosts[2]]
+    load = Load(others)
+    load.await_more(5)
+    start = load.marks()
+    load.await_more(50)
+    usual = load.longest_since(start)
+    tail = follow_events(hosts[0])
+    for _ in range(3):
+        start = load.marks()
+        hosts[1].systemctl("restart", SERVICE)
+        load.await_more()
+        await_ring(hosts)
+        load.await_more()
+        # What the machine does beside shows in the usual time too.
+        assert load.longest_since(start) < 1 + 2 * usual
+    load.end()
+    await_same_end(hosts, "that was all")
+    load.assert_nothing_lost(hosts)
+    assert "failed" not in events_of(tail)
+
+
+def test_a_restart_of_the_leader_under_load_costs_no_message_either(lab):
+    hosts = start_ring(lab, 3)
+    [name] = [member["name"] for member in hosts[0].members()["members"] if member["leader"]]
+    [leader] = [host for host in hosts if host.name == name]
+    load = Load([host for host in hosts if host is not leader])
+    load.await_more()
+    start = load.marks()
+    leader.systemctl("restart", SERVICE)
+    load.await_more()
+    await_ring(hosts)
+    assert load.longest_since(start) < 3
+    load.end()
+    await_same_end(hosts, "that was all")
+    load.assert_nothing_lost(hosts)
