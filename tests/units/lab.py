@@ -116,10 +116,11 @@ class Lab:
     def tell(self, *words):
         self.holder.stdin.write(" ".join(words) + "\n")
 
-    def make(self, *, unplugged=False):
-        """The next machine, not booted."""
+    def make(self, kind=""):
+        """The next machine, not booted. Of kind "unplugged" it boots without a network; of kind
+        "building" it has the programs of the machine that the tests run on."""
         number = len(self.machines) + 1
-        self.machines[number] = Machine(self, number, unplugged)
+        self.machines[number] = Machine(self, number, kind)
         return self.machines[number]
 
     def boot(self, count):

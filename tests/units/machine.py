@@ -15,8 +15,8 @@ ENVIRONMENT = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 
 
 class Machine:
-    def __init__(self, lab, number, unplugged=False):
-        self.lab, self.number, self.unplugged = lab, number, unplugged
+    def __init__(self, lab, number, kind=""):
+        self.lab, self.number, self.kind = lab, number, kind
         self.name = f"host{number}"
         self.address = f"10.78.0.{number}"
         self.cgroup = lab.cgroup / f"h{number}"
@@ -29,7 +29,7 @@ class Machine:
     # ---- power ----
 
     def start(self):
-        self.lab.tell("start", str(self.number), *(["unplugged"] if self.unplugged else []))
+        self.lab.tell("start", str(self.number), self.kind)
 
     def await_boot(self):
         """Returns when its systemd has finished the boot."""
@@ -130,6 +130,12 @@ class Machine:
         assert not check or process.returncode == 0, (
             f"{self.name}: {shlex.join(command)} ended with {process.returncode}:\n{out}{err}")
         return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def feed(self, path, *command):
+        """Runs a command with a file of out here as its input."""
+        with open(path, "rb") as content:
+            process = self._popen(self.cgroup / "exec", command, stdin=content)
+            assert process.wait(2 * PATIENCE) == 0
 
     def output(self, *command, **options):
         return self.run(*command, **options).stdout.strip()

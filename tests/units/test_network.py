@@ -9,7 +9,7 @@ def addresses_of(host):
 
 def test_the_service_starts_at_boot_before_the_network_and_joins_when_it_appears(lab):
     hosts = start_ring(lab, 2)
-    late = lab.make(unplugged=True).boot()
+    late = lab.make("unplugged").boot()
     install(late)
     configure(late)
     late.systemctl("enable", SERVICE)
