@@ -15,6 +15,7 @@
 /* Strings belong to it. Times are µs, sizes bytes, 0: not set. */
 struct config {
     char *ring_name;
+    uint8_t wire_version;       /* the highest to speak; not a setting */
     struct ring_address listen; /* family 0: all addresses */
     uint16_t port;
     bool port_is_set;

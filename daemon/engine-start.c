@@ -42,6 +42,7 @@ static int configure(struct engine *engine, const struct config *config)
     engine->config.entropy = random_number();
     engine->config.name = (struct bytes){engine->name, strlen(engine->name)};
     engine->config.ring = (struct bytes){engine->ring_name, strlen(engine->ring_name)};
+    engine->config.version = config->wire_version;
     engine->config.networked = keys_get_mode(engine->keys) != KEYS_MISSING;
     engine->config.heartbeat_interval = config->heartbeat_interval;
     engine->config.heartbeat_timeout = config->heartbeat_timeout;

@@ -15,6 +15,11 @@
 
 #define EXIT_USAGE 2
 
+/* The tests build a daemon that speaks a newer version. */
+#ifndef WIRE_VERSION
+#define WIRE_VERSION RING_WIRE_VERSION
+#endif
+
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
 #endif
@@ -187,6 +192,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ringchatd: %s\n", error ? error : strerror(-status));
         status = EXIT_FAILURE;
     } else {
+        config.wire_version = WIRE_VERSION;
         status = daemon_run(&line.options, &config);
     }
     config_done(&config);

@@ -24,12 +24,10 @@
 /* A member that is not the leader names its leader at most this often. */
 #define REDIRECT_INTERVAL (1 * USEC_PER_SEC)
 
-#define VERSION_WARNING_INTERVAL (60 * USEC_PER_SEC)
-
 void datagram_begin(struct ring *ring, struct writer *writer, enum frame_type type)
 {
     writer_begin(writer, type, 0);
-    write_u16(writer, RING_WIRE_VERSION);
+    versions_write(ring, writer);
     write_name(writer, ring->config.ring);
     write_id(writer, &ring->config.id);
     write_u64(writer, ring->config.instance);
@@ -221,20 +219,6 @@ static int probe_ack_received(struct ring *ring, struct reader *reader,
     return 0;
 }
 
-static void warn_of_version(struct ring *ring, const struct ring_address *from, uint16_t version)
-{
-    struct ring_event *event;
-
-    if (ring->version_warned_at != 0 &&
-        ring->now - ring->version_warned_at < VERSION_WARNING_INTERVAL)
-        return;
-    ring->version_warned_at = ring->now;
-    event = ring_emit_event(ring, RING_EVENT_OTHER_VERSION);
-    event->address = *from;
-    event->number = version;
-    event->other = RING_WIRE_VERSION;
-}
-
 static void tell_of_ring(struct ring *ring, const struct ring_address *from, struct bytes name)
 {
     struct ring_event *event = ring_emit_event(ring, RING_EVENT_OTHER_RING);
@@ -247,7 +231,7 @@ static void tell_of_ring(struct ring *ring, const struct ring_address *from, str
 static int read_common(struct ring *ring, struct reader *reader, const struct ring_address *from,
                        struct ring_id *ret_sender, uint64_t *ret_instance)
 {
-    uint16_t version = read_u16(reader);
+    struct versions versions = versions_read(reader);
     struct bytes name = read_name(reader, RING_NAME_BYTES_MAX);
 
     *ret_sender = read_id(reader);
@@ -259,8 +243,8 @@ static int read_common(struct ring *ring, struct reader *reader, const struct ri
         tell_of_ring(ring, from, name);
         return 1;
     }
-    if (version != RING_WIRE_VERSION) {
-        warn_of_version(ring, from, version);
+    if (!versions_meet(ring, &versions)) {
+        versions_warn(ring, from, &versions);
         return 1;
     }
     return *ret_instance == ring->config.instance && ring_id_equal(ret_sender, &ring->config.id);

@@ -16,21 +16,30 @@ static enum gate_verdict gate_formation(const struct ring *ring, const struct li
     return link == formation->in ? GATE_TAKE : GATE_DROP;
 }
 
-static enum gate_verdict gate_forward(const struct ring *ring, const struct link *link,
-                                      uint64_t tag)
+/* Frames of a view are all written in its version. */
+static enum gate_verdict gate_version(const struct ring *ring, const struct packet *packet)
 {
-    return ring->phase == RING_LIVE && link == ring->predecessor && tag == ring->view.formation.tag
-               ? GATE_TAKE
+    return frame_version(packet->data) == ring->view.version ? GATE_TAKE : GATE_REFUSE;
+}
+
+static enum gate_verdict gate_forward(const struct ring *ring, const struct link *link,
+                                      const struct packet *packet)
+{
+    return ring->phase == RING_LIVE && link == ring->predecessor &&
+                   frame_tag(packet->data) == ring->view.formation.tag
+               ? gate_version(ring, packet)
                : GATE_DROP;
 }
 
 static enum gate_verdict gate_backward(const struct ring *ring, const struct link *link,
-                                       enum frame_type type, uint64_t tag)
+                                       const struct packet *packet)
 {
-    if (link != ring->successor || tag != ring->view.formation.tag)
+    enum frame_type type = frame_type(packet->data);
+
+    if (link != ring->successor || frame_tag(packet->data) != ring->view.formation.tag)
         return GATE_DROP;
     if (ring->phase == RING_LIVE)
-        return GATE_TAKE;
+        return gate_version(ring, packet);
     return type == FRAME_DIGEST && ring->formation && ring->formation->installed ? GATE_EARLY
                                                                                  : GATE_DROP;
 }
@@ -55,9 +64,9 @@ enum gate_verdict gate_frame(const struct ring *ring, const struct link *link,
     case SCOPE_FORMATION:
         return gate_formation(ring, link, type, tag);
     case SCOPE_FORWARD:
-        return gate_forward(ring, link, tag);
+        return gate_forward(ring, link, packet);
     case SCOPE_BACKWARD:
-        return gate_backward(ring, link, type, tag);
+        return gate_backward(ring, link, packet);
     case SCOPE_DATAGRAM:
         return GATE_REFUSE;
     }

@@ -101,6 +101,8 @@ void link_send(struct ring *ring, struct link *link, struct packet *packet)
         packet_unref(packet);
         return;
     }
+    if (frame_has_version((enum frame_scope)frame_scope((uint8_t)frame_type(packet->data))))
+        frame_set_version(packet, ring->view.version);
     output = ring_emit(ring, RING_SEND);
     output->send.link = link->number;
     output->send.packet = packet;
@@ -122,7 +124,7 @@ static struct packet *hello(struct ring *ring)
     struct writer writer;
 
     writer_begin(&writer, FRAME_HELLO, 0);
-    write_u16(&writer, RING_WIRE_VERSION);
+    versions_write(ring, &writer);
     write_id(&writer, &ring->config.id);
     write_u64(&writer, ring->config.instance);
     write_u32(&writer, (uint32_t)(ring->config.link_timeout / USEC_PER_MSEC));
@@ -150,19 +152,15 @@ void link_up(struct ring *ring, const struct ring_input *in)
 
 bool link_hello(struct ring *ring, struct link *link, const struct packet *packet)
 {
+    struct versions versions;
     struct reader reader;
-    uint16_t version;
     struct ring_id id;
     struct bytes name;
-    struct ring_event *event;
 
     reader_begin(&reader, packet->data, packet->size);
-    version = read_u16(&reader);
-    if (!reader.failed && version != RING_WIRE_VERSION) {
-        event = ring_emit_event(ring, RING_EVENT_OTHER_VERSION);
-        event->address = link->remote;
-        event->number = version;
-        event->other = RING_WIRE_VERSION;
+    versions = versions_read(&reader);
+    if (!reader.failed && !versions_meet(ring, &versions)) {
+        versions_warn(ring, &link->remote, &versions);
         return false;
     }
     id = read_id(&reader);

@@ -143,6 +143,27 @@ bool token_has_base(const struct token *token, const struct ring_formation_id *i
 void candidate_write(struct writer *writer, const struct candidate *candidate);
 struct candidate candidate_read(struct reader *reader);
 
+/* ---- version.c ---- */
+
+/* What a node says that it knows. */
+struct versions {
+    uint8_t lowest, highest;
+};
+
+/* The highest that this node knows. */
+uint8_t version_own(const struct ring *ring);
+/* The highest that all members of the view know. */
+uint8_t version_of_view(const struct ring *ring);
+void versions_write(const struct ring *ring, struct writer *writer);
+struct versions versions_read(struct reader *reader);
+/* Whether there is one that both know. */
+bool versions_meet(const struct ring *ring, const struct versions *versions);
+/* Seldom enough. */
+void versions_warn(struct ring *ring, const struct ring_address *from,
+                   const struct versions *versions);
+/* Where the view speaks another version than the one before (0: there was none). */
+void version_tell(struct ring *ring, uint8_t before);
+
 /* ---- formation.c ---- */
 
 struct formation_cause {

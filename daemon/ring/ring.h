@@ -15,7 +15,9 @@
 #include "message.h"
 #include "packet.h"
 
-/* The version of the wire format. A node speaks with every node of the same version. */
+/* The versions of the wire format that a node speaks, lowest and highest. A ring speaks the highest
+ * version that all its members know, so its hosts can be upgraded one at a time. */
+#define RING_WIRE_VERSION_MIN 1
 #define RING_WIRE_VERSION 1
 
 /* ---- names for things ---- */
@@ -85,6 +87,7 @@ struct ring_config {
     struct ring_addresses addresses; /* this node's own */
     uint64_t heartbeat_interval, heartbeat_timeout, link_timeout; /* µs */
     uint64_t entropy; /* seeds the core's random numbers */
+    uint8_t version;  /* the highest wire version to speak; 0: RING_WIRE_VERSION */
     bool networked;   /* false: stay a ring of one and send nothing (no key) */
 };
 
@@ -338,7 +341,7 @@ struct ring_member {
     uint64_t instance;
     char name[NAME_BYTES_MAX + 1];
     struct ring_addresses addresses;
-    uint16_t version;     /* of its wire format */
+    uint16_t version;     /* the highest of the wire format that it knows */
     uint64_t joined;      /* epoch since which it is a member without a break */
     uint64_t since;       /* the same as wall clock, µs UTC */
     uint32_t hop_usec;    /* to its successor, as last measured; 0: not yet */
@@ -349,6 +352,7 @@ struct ring_member {
  * next, the last one the first. Valid until the next step. */
 struct ring_view {
     struct ring_formation_id formation;
+    uint8_t version;            /* of the wire format that this ring speaks */
     size_t count, self, leader; /* positions in `members` */
     const struct ring_member *members;
 };

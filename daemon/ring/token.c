@@ -113,6 +113,7 @@ static struct ring_member member_read(struct reader *reader)
     bytes_to_text(read_name(reader, NAME_BYTES_MAX), member.name, sizeof(member.name));
     member.addresses = read_addresses(reader);
     member.version = read_u16(reader);
+    reader->failed |= member.version < RING_WIRE_VERSION_MIN;
     member.joined = read_u64(reader);
     member.since = read_u64(reader);
     member.clock_offset = (int64_t)read_u64(reader);

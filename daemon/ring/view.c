@@ -57,7 +57,7 @@ void view_describe_self(struct ring *ring, struct ring_member *ret)
         .id = ring->config.id,
         .instance = ring->config.instance,
         .addresses = ring->config.addresses,
-        .version = RING_WIRE_VERSION,
+        .version = version_own(ring),
         .joined = self ? self->joined : 0,
         .since = self ? self->since : ring->wall,
         .clock_offset = (int64_t)ring->wall,
@@ -89,6 +89,7 @@ void view_install(struct ring *ring, const struct ring_formation_id *id, struct 
         .leader = position_of(ring->members, install->count, &install->leader),
         .members = ring->members,
     };
+    ring->view.version = version_of_view(ring);
     ring->heartbeat_interval = install->heartbeat_interval;
     ring->heartbeat_timeout = install->heartbeat_timeout;
     ring->view_since = ring->now;
@@ -185,5 +186,6 @@ void view_tell_changes(struct ring *ring)
     if (!ring->told_members || !ring_id_equal(&ring->told_members[told->leader].id, &leader->id))
         ring_emit_event_about(ring, RING_EVENT_LEADER, &leader->id);
     ring_emit_event_about(ring, RING_EVENT_VIEW, &leader->id)->number = ring->view.count;
+    version_tell(ring, told->version);
     view_forget_told(ring);
 }

@@ -8,6 +8,7 @@
 #include "common/util.h"
 
 #define TYPE_OFFSET 4
+#define VERSION_OFFSET 5
 #define TAG_OFFSET 8
 
 static bool writer_reserve(struct writer *writer, size_t size)
@@ -249,6 +250,21 @@ enum frame_type frame_type(const uint8_t *data)
 uint64_t frame_tag(const uint8_t *data)
 {
     return get_le64(data + TAG_OFFSET);
+}
+
+uint8_t frame_version(const uint8_t *data)
+{
+    return data[VERSION_OFFSET];
+}
+
+void frame_set_version(struct packet *packet, uint8_t version)
+{
+    packet->data[VERSION_OFFSET] = version;
+}
+
+bool frame_has_version(enum frame_scope scope)
+{
+    return scope == SCOPE_FORWARD || scope == SCOPE_BACKWARD;
 }
 
 int frame_scope(uint8_t type)

@@ -4,7 +4,9 @@
  *
  *   u32 size of the whole, header included
  *   u8  type (wire.def)
- *   u8  0, u16 0: room to grow, ignored
+ *   u8  version of the wire format that it is written in: the view's, for frames that carry a
+ *       view's tag; 0 for all others, which every version reads
+ *   u16 0: room to grow, ignored
  *   u64 tag of the formation it belongs to, or 0
  *
  * Bytes behind the fields that a version knows are ignored, so that later ones can add some. */
@@ -79,6 +81,13 @@ uint32_t read_count(struct reader *reader, uint32_t most, size_t item_size);
 
 enum frame_type frame_type(const uint8_t *data);
 uint64_t frame_tag(const uint8_t *data);
+
+/* The version that a frame is written in, and marking it. */
+uint8_t frame_version(const uint8_t *data);
+void frame_set_version(struct packet *packet, uint8_t version);
+
+/* Whether frames of this scope are written in the version of their view. */
+bool frame_has_version(enum frame_scope scope);
 
 /* The scope of a type; -EBADMSG: no such type. */
 int frame_scope(uint8_t type);

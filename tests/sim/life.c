@@ -117,6 +117,9 @@ void node_start(struct sim *sim, struct node *node)
     node->instance = sim_random(sim);
     config = node_config(node, name);
     config.entropy = sim_random(sim);
+    /* Hosts are upgraded, and set back, one at a time. */
+    if (!sim->story)
+        config.version = (uint8_t)(RING_WIRE_VERSION + (node->number + node->life) % 2);
     node->life++;
     node->started = sim->now;
     node->running = node->host_up = true;

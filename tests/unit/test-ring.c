@@ -98,13 +98,16 @@ static int stored(struct node *node)
 
 /* ---- a peer ---- */
 
-static struct packet *peer_hello(const char *ring_name, uint16_t version)
+#define NEWER (RING_WIRE_VERSION + 1)
+
+static struct packet *peer_hello(const char *ring_name, uint8_t lowest, uint8_t highest)
 {
     struct ring_id id = {{9}};
     struct writer writer;
 
     writer_begin(&writer, FRAME_HELLO, 0);
-    write_u16(&writer, version);
+    write_u8(&writer, lowest);
+    write_u8(&writer, highest);
     write_id(&writer, &id);
     write_u64(&writer, 99);
     write_u32(&writer, 1000);
@@ -142,14 +145,35 @@ static void test_a_peer_of_another_ring_name_or_version_is_hung_up_on(void **unu
     (void)unused;
     node_start(&node, true);
     accept_link(&node);
-    assert_int_equal(give_frame(&node, peer_hello("other", RING_WIRE_VERSION)), -EBADMSG);
+    assert_int_equal(give_frame(&node, peer_hello("other", 1, RING_WIRE_VERSION)), -EBADMSG);
     assert_non_null(find_output(&node, RING_HANGUP));
     node_stop(&node);
 
     node_start(&node, true);
     accept_link(&node);
-    assert_int_equal(give_frame(&node, peer_hello("ringchat", RING_WIRE_VERSION + 1)), -EBADMSG);
+    assert_int_equal(give_frame(&node, peer_hello("ringchat", NEWER, NEWER)), -EBADMSG);
     assert_int_equal(find_output(&node, RING_EVENT)->event.type, RING_EVENT_OTHER_VERSION);
+    assert_int_equal(find_output(&node, RING_EVENT)->event.number, NEWER);
+    node_stop(&node);
+
+    node_start(&node, true);
+    accept_link(&node);
+    assert_int_equal(give_frame(&node, peer_hello("ringchat", 0, RING_WIRE_VERSION_MIN - 1)),
+                     -EBADMSG);
+    assert_int_equal(find_output(&node, RING_EVENT)->event.type, RING_EVENT_OTHER_VERSION);
+    node_stop(&node);
+}
+
+static void test_a_newer_peer_that_knows_this_version_too_is_welcome(void **unused)
+{
+    struct node node;
+
+    (void)unused;
+    node_start(&node, true);
+    accept_link(&node);
+    assert_int_equal(give_frame(&node, peer_hello("ringchat", RING_WIRE_VERSION, NEWER)), 0);
+    assert_null(find_output(&node, RING_HANGUP));
+    assert_int_equal(ring_get_view(node.ring)->version, RING_WIRE_VERSION);
     node_stop(&node);
 }
 
@@ -185,7 +209,7 @@ test_random_frames_of_every_type_are_taken_or_refused_and_the_node_goes_on(void 
 
         if (!link_find(node.ring, LINK)) {
             accept_link(&node);
-            assert_int_equal(give_frame(&node, peer_hello("ringchat", RING_WIRE_VERSION)), 0);
+            assert_int_equal(give_frame(&node, peer_hello("ringchat", 1, RING_WIRE_VERSION)), 0);
         }
         give_frame(&node, random_frame(type, random_byte()));
     }
@@ -325,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_frame_before_the_hello_closes_the_link),
         cmocka_unit_test(test_a_peer_of_another_ring_name_or_version_is_hung_up_on),
+        cmocka_unit_test(test_a_newer_peer_that_knows_this_version_too_is_welcome),
         cmocka_unit_test(
             test_random_frames_of_every_type_are_taken_or_refused_and_the_node_goes_on),
         cmocka_unit_test(test_random_datagrams_are_counted_and_ignored),

@@ -2,6 +2,7 @@
 
 import json
 
+from base import BUILD
 from ringchat import SERVICE, await_ring, events_of, follow_events, start_ring
 
 SENDER = ("i=0; while [ ! -e /run/enough ]; do"
@@ -86,6 +87,46 @@ def test_a_restart_of_the_leader_under_load_costs_no_message_either(lab):
     load.await_more()
     await_ring(hosts)
     assert load.longest_since(start) < 3
+    load.end()
+    await_same_end(hosts, "that was all")
+    load.assert_nothing_lost(hosts)
+
+
+def versions_of(host):
+    return {member["name"]: member["version"] for member in host.members()["members"]}
+
+
+def replace(host, program):
+    """What a package does: the new program in the place of the old one, and a restart."""
+    host.feed(BUILD / "daemon" / program, "sh", "-c", "cat >/usr/local/sbin/new && cd"
+              " /usr/local/sbin && chmod 755 new && mv new ringchatd")
+    host.systemctl("restart", SERVICE)
+
+
+def test_an_upgrade_to_a_newer_wire_version_works_one_host_at_a_time_under_load(lab):
+    hosts = start_ring(lab, 3)
+    [old] = set(versions_of(hosts[0]).values())
+    journals = [host.follow("journalctl", "-f", "-n", "0", "-o", "cat", "-u", SERVICE)
+                for host in hosts]
+    load = Load(hosts)
+    load.await_more(5)
+    for count, host in enumerate(hosts, 1):
+        replace(host, "ringchatd-newer")
+        await_ring(hosts)
+        load.await_more(5)
+        assert sorted(versions_of(hosts[0]).values()) == sorted(
+            [old] * (len(hosts) - count) + [old + 1] * count)
+    # All know the newer version now, and the ring speaks it; the last one came with it.
+    for journal in journals[:2]:
+        journal.wait_for(f"the ring speaks version {old + 1} of the protocol now")
+    load.await_more(5)
+
+    # And back: a host with the old program is taken in, and the ring speaks the old version.
+    replace(hosts[0], "ringchatd")
+    await_ring(hosts)
+    for journal in journals[1:]:
+        journal.wait_for(f"the ring speaks version {old} of the protocol now")
+    load.await_more(5)
     load.end()
     await_same_end(hosts, "that was all")
     load.assert_nothing_lost(hosts)
