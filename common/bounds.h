@@ -197,6 +197,21 @@
 /* Supplementary groups of a caller that are looked at: NGROUPS_MAX of Linux. */
 #define USER_GROUPS_MAX 65536
 
+/* Messages of one call of Import, each of which is compared with the others. */
+#define IMPORT_MESSAGES_MAX 1000
+
+/* The longest line that is imported: such a message still fits a call. */
+#define IMPORT_LINE_BYTES_MAX (JSON_CALL_BYTES_MAX - 4096)
+
+/* A clock in a message that is imported may be at most this (of the year 4199; the upper 48 bits
+ * are ms), as the ring's clock is raised to it for ever. */
+#define IMPORT_HLC_MAX (1ULL << 62)
+
+/* An import that finds the ring being formed, or a message still on its way, tries again after
+ * this, and in all for so long. */
+#define IMPORT_RETRY_USEC (50 * USEC_PER_MSEC)
+#define IMPORT_RETRIES_MAX 600
+
 /* ---- the store ---- */
 
 /* How far above its landmark's hlc a message may lie (the upper 48 bits of an hlc are ms): at

@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
      "[-g|--grep WORDS] [-n|--lines N] [--reverse]",
      "show the stored history in its agreed order", verb_history},
     {"export", "", "write the whole history as JSON, a message a line", verb_export},
+    {"import", "[--check] FILE|-", "take in what export has written", verb_import},
     {"members", "[--refresh]", "show who is in the ring, in ring order", verb_members},
     {"ring", "", "show the ring as a picture: who feeds whom, and what is slow", verb_ring},
     {"status", "", "show how this daemon is (also without a verb)", verb_status},

@@ -40,6 +40,7 @@ int verb_send(struct context *context, int argc, char **argv);
 int verb_tail(struct context *context, int argc, char **argv);
 int verb_history(struct context *context, int argc, char **argv);
 int verb_export(struct context *context, int argc, char **argv);
+int verb_import(struct context *context, int argc, char **argv);
 int verb_members(struct context *context, int argc, char **argv);
 int verb_status(struct context *context, int argc, char **argv);
 int verb_wait(struct context *context, int argc, char **argv);

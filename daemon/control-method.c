@@ -167,6 +167,7 @@ static const struct method methods[] = {
      .stop = history_stop,
      .stream = true,
      .quota = QUOTA_TAILS},
+    {.name = "org.ringchat.Import", .run = import_run, .stop = import_stop, .admin = true},
     {.name = "org.ringchat.Export",
      .run = export_run,
      .stop = history_stop,

@@ -74,6 +74,9 @@ void history_run(struct call *call); /* control-history.c */
 void export_run(struct call *call);
 void history_stop(struct call *call);
 
+void import_run(struct call *call); /* control-import.c */
+void import_stop(struct call *call);
+
 void members_run(struct call *call); /* control-ring.c */
 void wait_run(struct call *call);
 void leave_run(struct call *call);

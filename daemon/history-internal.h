@@ -20,9 +20,12 @@ enum history_statement {
     HISTORY_NOTES,    /* key and number of those above a number */
     HISTORY_SAME_ID,  /* key and late number of all with one id, the smallest key first */
     HISTORY_FIND,     /* the row of an id with the smallest key */
-    HISTORY_SIZE,     /* used bytes, and whether there is something below the horizon */
-    HISTORY_OLDEST,   /* the hlc of the message with that many before it */
-    HISTORY_TWINS,    /* how many messages are second keys of an id */
+    HISTORY_AT,       /* the row of a key */
+    HISTORY_EVER,     /* whether an origin's seq was ever stored */
+    HISTORY_HORIZON,
+    HISTORY_SIZE,   /* used bytes, and whether there is something below the horizon */
+    HISTORY_OLDEST, /* the hlc of the message with that many before it */
+    HISTORY_TWINS,  /* how many messages are second keys of an id */
     HISTORY_STATEMENTS
 };
 

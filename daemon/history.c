@@ -41,6 +41,11 @@ static const char *const texts[] = {
                       " WHERE l.number > ?1 ORDER BY l.number",
     [HISTORY_SAME_ID] = "SELECT m.hlc, o.id, m.seq, m.late" FROM_SAME_ID KEY_ORDER,
     [HISTORY_FIND] = "SELECT " STORE_ROW_COLUMNS FROM_SAME_ID KEY_ORDER " LIMIT 1",
+    [HISTORY_AT] =
+        "SELECT " STORE_ROW_COLUMNS FROM_MESSAGES " WHERE m.hlc = ?1 AND o.id = ?2 AND m.seq = ?3",
+    [HISTORY_EVER] = "SELECT 1 FROM held h JOIN origin o ON o.number = h.origin"
+                     " WHERE o.id = ?2 AND ?3 BETWEEN h.first AND h.last",
+    [HISTORY_HORIZON] = "SELECT horizon FROM state",
     [HISTORY_SIZE] = "SELECT (p.page_count - f.freelist_count) * s.page_size,"
                      " EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
                      " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
@@ -203,14 +208,46 @@ uint64_t history_count(const struct history *history)
     return history->delivered > twins ? history->delivered - twins : 0;
 }
 
-int history_find(struct history *history, const struct ring_id *id, struct packet **ret)
+/* The first row of a statement. */
+static int take_one(sqlite3_stmt *find, struct packet **ret)
 {
-    sqlite3_stmt *find = history->statements[HISTORY_FIND];
-    int result, error;
+    int result = sqlite3_step(find), error;
 
-    store_bind_id(find, 1, id);
-    result = sqlite3_step(find);
     error = result == SQLITE_ROW ? store_row_packet(find, ret) : store_schema_errno(result);
     sqlite3_reset(find);
     return result == SQLITE_DONE ? -ENOENT : error;
+}
+
+int history_find(struct history *history, const struct ring_id *id, struct packet **ret)
+{
+    store_bind_id(history->statements[HISTORY_FIND], 1, id);
+    return take_one(history->statements[HISTORY_FIND], ret);
+}
+
+int history_find_key(struct history *history, const struct message_key *key, struct packet **ret)
+{
+    sqlite3_stmt *ever = history->statements[HISTORY_EVER];
+    int result;
+
+    history_bind_key(history->statements[HISTORY_AT], key);
+    result = take_one(history->statements[HISTORY_AT], ret);
+    if (result != -ENOENT)
+        return result;
+    store_bind_id(ever, 2, &key->origin);
+    sqlite3_bind_int64(ever, 3, store_sortable(key->seq));
+    result = sqlite3_step(ever);
+    sqlite3_reset(ever);
+    return result == SQLITE_ROW    ? -EEXIST
+           : result == SQLITE_DONE ? -ENOENT
+                                   : store_schema_errno(result);
+}
+
+bool history_is_below_horizon(struct history *history, uint64_t hlc)
+{
+    sqlite3_stmt *horizon = history->statements[HISTORY_HORIZON];
+    bool below =
+        sqlite3_step(horizon) == SQLITE_ROW && hlc < (uint64_t)sqlite3_column_int64(horizon, 0);
+
+    sqlite3_reset(horizon);
+    return below;
 }

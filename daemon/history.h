@@ -66,6 +66,14 @@ int history_find(struct history *history, const struct ring_id *id, struct packe
 /* The highest key of what the history shows now; zeros: nothing. 0 or a negative errno. */
 int history_newest(struct history *history, struct message_key *ret);
 
+/* What is known of a key's origin and seq: 0, with the message stored under exactly that key, as
+ * history_find() has it; -ENOENT: nothing; -EEXIST: it was stored under another clock, or is no
+ * longer kept; or a negative errno. */
+int history_find_key(struct history *history, const struct message_key *key, struct packet **ret);
+
+/* Whether what has this hlc is no longer kept. */
+bool history_is_below_horizon(struct history *history, uint64_t hlc);
+
 /* Whether the message is given to the store and not delivered yet. */
 bool history_is_hidden(const struct history *history, const struct message_key *key);
 

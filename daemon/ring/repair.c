@@ -96,6 +96,7 @@ static void one_stored(struct ring *ring, struct held_message *held)
         ring->broken = true;
     supply_repaired(ring, &held->key.origin);
     ring->repair_received++;
+    message_answer(ring, held, RING_DONE);
     message_free(held);
 }
 
@@ -128,6 +129,62 @@ void repair_stored(struct ring *ring)
         acknowledge(ring, &supplier, bytes);
     ring_arm(ring, TIMER_REPAIR_REPORT, REPORT_DELAY);
     supplies_pump(ring);
+}
+
+/* ---- from a backup ---- */
+
+static void import(struct ring *ring, ring_ticket ticket, const struct message *message,
+                   struct origin *origin)
+{
+    struct packet *packet = message_pack(message);
+    struct held_message *held = packet ? message_new(ring, message, packet) : NULL;
+    struct waiter *waiter = held ? ring_allocate(ring, 1, sizeof(*waiter)) : NULL;
+
+    packet_unref(packet);
+    if (!waiter || intervals_add_sum(&origin->held, message->key.seq, message->key.seq,
+                                     ring_id_hash(&message->id)) < 0) {
+        ring->broken = true;
+        free(waiter);
+        if (held)
+            message_free(held);
+        return;
+    }
+    waiter->ticket = ticket;
+    held->waiters = waiter;
+    held->settled = held->repaired = true;
+    held->supplier = ring->config.id;
+    list_append(&ring->repaired, &held->list);
+    clock_received(ring, message->key.hlc);
+    message_write(ring, held);
+}
+
+/* Whether the message is, or will be, one of this view's live traffic. */
+static bool is_live(const struct ring *ring, const struct origin *origin, uint64_t seq)
+{
+    if (origin == ring->self)
+        return seq > ring->seq;
+    return view_member(ring, &origin->id) && seq > origin->last;
+}
+
+void repair_import(struct ring *ring, ring_ticket ticket, const struct message *message)
+{
+    struct origin *origin = origin_get(ring, &message->key.origin);
+
+    if (!origin)
+        return;
+    if (ring->phase == RING_FAILED) {
+        ring_emit_reply(ring, ticket, RING_STORE_BROKEN);
+    } else if (intervals_contain(&origin->held, message->key.seq) ||
+               message->key.hlc < ring->state.horizon) {
+        struct ring_output *output = ring_emit(ring, RING_REPLY);
+
+        output->reply.ticket = ticket;
+        output->reply.reply = RING_DONE;
+    } else if (ring->phase != RING_LIVE || is_live(ring, origin, message->key.seq)) {
+        ring_emit_reply(ring, ticket, RING_BUSY);
+    } else {
+        import(ring, ticket, message, origin);
+    }
 }
 
 void repair_report(struct ring *ring)

@@ -301,6 +301,8 @@ void repair_started(struct ring *ring);
 void repair_stopped(struct ring *ring);
 void repair_received(struct ring *ring, struct packet *packet, const struct message *message,
                      const struct ring_id *supplier);
+/* A message from a backup. */
+void repair_import(struct ring *ring, ring_ticket ticket, const struct message *message);
 int repair_far_received(struct ring *ring, struct packet *packet, const struct message *message);
 void repair_stored(struct ring *ring);
 void repair_report(struct ring *ring);

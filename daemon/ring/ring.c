@@ -275,6 +275,9 @@ static void command(struct ring *ring, const struct ring_input *in)
     case RING_JOIN:
         leave_join(ring, in->command.ticket);
         return;
+    case RING_IMPORT:
+        repair_import(ring, in->command.ticket, in->command.message);
+        return;
     case RING_REFRESH:
         heartbeat_refresh(ring, in->command.ticket);
         return;

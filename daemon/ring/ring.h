@@ -116,7 +116,10 @@ enum ring_command {
     RING_ELECT,        /* make `node` the leader */
     RING_LEAVE,        /* leave the ring in good order; DONE when left (at the latest after 3 s) */
     RING_JOIN,         /* come back after RING_LEAVE */
-    RING_REFRESH,      /* a fresh member list by a lap (hop times); DONE when it is back */
+    RING_IMPORT,  /* `message` with its key, from a backup: DONE when it is on this disk (with 0
+                     members where it was there before, or is no longer kept), BUSY while the
+                     ring is being formed, or where live traffic will bring it */
+    RING_REFRESH, /* a fresh member list by a lap (hop times); DONE when it is back */
     RING_RELAY,   /* `bytes` to every other member's shell; DONE when all have PASS_ON'd them */
     RING_PASS_ON, /* `ticket` is that of a RELAYED: done with it. Not answered */
 };
@@ -159,7 +162,8 @@ struct ring_input {
         struct {
             enum ring_command command;
             ring_ticket ticket;            /* chosen by the shell */
-            const struct message *message; /* its id, sent, kind, user, room, text; copied */
+            const struct message *message; /* its id, sent, kind, user, room, text (for RING_IMPORT
+                                              everything); copied */
             struct ring_id node;
             struct bytes bytes; /* at most RELAY_BYTES_MAX; copied */
         } command;

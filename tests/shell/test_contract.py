@@ -27,6 +27,8 @@ ROWS = {
     "tail": (["-n", "1"], r" \S+@alpha  first$", {**MESSAGE, "late": bool, "cursor": str}),
     "history": (["-n", "1"], r" \S+@alpha  first$", MESSAGE),
     "export": ([], r'"text":"first"', None),
+    "import": (["/dev/null"], r"^0 imported, 0 known already, 0 refused$",
+               {"imported": int, "known": int, "refused": int}),
     "members": ([], r"^POSITION +NAME +ADDRESS +ROLE", MEMBERS),
     "ring": ([], r"alpha \(this host\)", MEMBERS),
     "rooms": ([], r"^main +\d+ +\d+ ", {"name": str, "messages": int, "unread": int, "last": int}),

@@ -37,11 +37,9 @@ int message_number(const struct packet *packet)
 
 /* ---- outputs ---- */
 
-static const char *const command_names[] = {[RING_ELECT] = "election",
-                                            [RING_LEAVE] = "leave",
-                                            [RING_JOIN] = "join",
-                                            [RING_REFRESH] = "refresh",
-                                            [RING_RELAY] = "relay"};
+static const char *const command_names[] = {
+    [RING_ELECT] = "election", [RING_LEAVE] = "leave",     [RING_JOIN] = "join",
+    [RING_IMPORT] = "import",  [RING_REFRESH] = "refresh", [RING_RELAY] = "relay"};
 
 static void command_answered(struct sim *sim, struct node *node, const struct ring_output *output)
 {
