@@ -105,7 +105,8 @@ static int parse_line(const char *line, size_t size, struct ring_key *ret)
 
     if (size < sizeof(KEY_PREFIX) - 1 || memcmp(line, KEY_PREFIX, sizeof(KEY_PREFIX) - 1) != 0)
         return -EINVAL;
-    if (size != KEY_CHARACTERS)
+    if (size != KEY_CHARACTERS || line[sizeof(KEY_PREFIX) - 1 + KEY_ID_DIGITS] != '_' ||
+        line[KEY_SUMMED_CHARACTERS] != '_')
         return -EBADMSG;
     snprintf(id, sizeof(id), "%.8s", line + sizeof(KEY_PREFIX) - 1);
     snprintf(sum, sizeof(sum), "%.8s", line + KEY_SUMMED_CHARACTERS + 1);

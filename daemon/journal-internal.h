@@ -39,8 +39,10 @@ struct journal_row {
     }
 
 /* Writes a line, if it is wanted and comes not too often. `peer` may be NULL. */
-void journal_write(struct journal *journal, const struct journal_row *row, const char *peer,
-                   const char *format, va_list arguments);
+__attribute__((format(printf, 4, 0))) void journal_write(struct journal *journal,
+                                                         const struct journal_row *row,
+                                                         const char *peer, const char *format,
+                                                         va_list arguments);
 
 __attribute__((format(printf, 4, 5))) void journal_write_peer(struct journal *journal,
                                                               const struct journal_row *row,
