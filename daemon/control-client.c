@@ -167,10 +167,12 @@ static void take_object(struct client *client, struct json_object *object, size_
     client_schedule(client);
 }
 
+/* A client that does not read its answers is not read from. */
 static bool may_take_more(const struct client *client)
 {
     return !client->closing && !client->gone && !client->control->retired &&
-           client->call_count < CLIENT_CALLS_MAX && client->call_bytes < CLIENT_CALL_BYTES_MAX;
+           client->call_count < CLIENT_CALLS_MAX && client->call_bytes < CLIENT_CALL_BYTES_MAX &&
+           evbuffer_get_length(bufferevent_get_output(client->stream)) < CLIENT_OUTPUT_BYTES_MAX;
 }
 
 /* One contiguous piece of input. false: nothing more can be taken now. */

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "LC_ALL": "C.UTF-8",
 }
+SANITIZED = BUILD.name == "asan"
 FINDINGS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior")
 
 # Debian's libfaketime, for the clock of one process.
