@@ -312,6 +312,8 @@ static void watch_signals(struct daemon *daemon)
     };
 
     signal(SIGPIPE, SIG_IGN);
+    /* A limit of file sizes is met as a disk that takes no more. */
+    signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < SIGNALS; i++) {
         daemon->signals[i] =
             evsignal_new(daemon->base, signals[i].number, signals[i].callback, daemon);

@@ -154,7 +154,9 @@ static int lock_directory(struct store *store, const char *directory, char **ret
     store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->lock < 0)
         return fail(-errno, ret_error, path,
-                    "check that the state directory exists and belongs to ringchatd's user");
+                    errno == EROFS ? "make the file system writable, then restart ringchatd"
+                                   : "check that the state directory exists and belongs to "
+                                     "ringchatd's user");
     if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno == EWOULDBLOCK)

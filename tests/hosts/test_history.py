@@ -1,10 +1,12 @@
 """The history of a ring: what is imported, what is removed, and readers of all kinds."""
 
 import json
+import signal
 import threading
 
-from client import PATIENCE
-from ring import await_same_history, start_together
+import pytest
+from client import PATIENCE, CallFailed
+from ring import await_ring, await_same_history, start_together
 
 
 def send_lines(host, count, prefix):
@@ -45,3 +47,100 @@ def test_import_is_for_administrators(lab):
     done = host.control("import", "-", text=export(host), user="nobody", check=False)
     assert done.returncode == 1
     assert b"usermod" in done.stderr
+
+
+# ---- retention ----
+
+def await_count(host, condition):
+    """Waits until the number of messages that the host has is so; returns it."""
+    with host.client() as client:
+        for _ in range(20 * PATIENCE):
+            count = client.call("Status")["status"]["messages"]
+            if condition(count):
+                return count
+            # Nobody announces what is removed: this is answered after a moment.
+            with pytest.raises(CallFailed):
+                client.call("Wait", members=99, timeout_usec=50000)
+    raise AssertionError(f"{host.name} has {count} messages")
+
+
+def test_each_host_keeps_what_it_wants_and_cuts_nobody_off(lab):
+    hosts = lab.make_hosts(3)
+    hosts[1].configuration = hosts[1].directory / "config"
+    hosts[1].configuration.write_text("[History]\nRetentionBytes=400K\n")
+    start_together(hosts)
+    hosts[0].send("the first")
+    cursor = json.loads(hosts[1].control("-j", "tail", "-n", "1").stdout)["cursor"]
+    send_lines(hosts[0], 3000, "a line of some length " + "z" * 200)
+    count = await_count(hosts[1], lambda messages: messages < 1500)
+    assert count > 100
+    history = await_same_history([hosts[0], hosts[2]])
+    kept = hosts[1].history()
+    assert history.endswith(kept)
+    # What is gone does not come back, not after a restart either.
+    hosts[1].terminate()
+    hosts[1].start()
+    await_ring(hosts)
+    hosts[0].send("after the restart")
+    await_count(hosts[1], lambda messages: messages <= count + 10)
+    assert hosts[0].history().endswith(hosts[1].history())
+    # A cursor from before goes on with the oldest that is left.
+    lines = hosts[1].control("-j", "tail", "--after", cursor).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [
+        message["id"] for message in hosts[1].messages()]
+    # A new host gets everything, whoever its neighbours are.
+    hosts[2].terminate()
+    for file in hosts[2].state.glob("history.db*"):
+        file.unlink()
+    hosts[2].start()
+    await_ring(hosts)
+    await_same_history([hosts[0], hosts[2]])
+    assert len(hosts[2].messages()) > 3000
+
+
+def test_old_messages_go_by_their_age(lab):
+    host, = lab.make_instances(1)
+    host.start()
+    send_lines(host, 1000, "old")
+    host.terminate()
+    host.configuration = host.directory / "config"
+    host.configuration.write_text("[History]\nRetentionSec=1ms\n")
+    host.start()
+    host.send("the newest stays, as the order goes on from there")
+    await_count(host, lambda messages: messages == 1)
+    assert host.control("history", "-g", "old").stdout == b""
+    host.send("and the one after that")
+    await_count(host, lambda messages: messages == 1)
+
+
+# ---- readers ----
+
+def memory_of(host):
+    with open(f"/proc/{host.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) * 1024
+
+
+def test_ten_readers_of_which_half_are_stopped(lab):
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    hosts[0].send("before")
+    tails = [hosts[0].tail("-n", "1") for _ in range(10)]
+    for tail in tails:
+        tail.wait_for_text("before")
+    for tail in tails[:5]:
+        tail.process.send_signal(signal.SIGSTOP)
+    before = memory_of(hosts[0])
+    send_lines(hosts[1], 12000, "w" * 900)
+    hosts[1].send("after")
+    for tail in tails[5:]:
+        tail.wait_for_text("after")
+    # Five times 11 MB were not read.
+    assert memory_of(hosts[0]) - before < 24 * 1024 * 1024
+    assert len(hosts[0].members()["members"]) == 3
+    for tail in tails[:5]:
+        tail.process.send_signal(signal.SIGCONT)
+        tail.wait_for_text("after")
+    expected = [line["id"] for line in tails[9].messages()]
+    assert len(expected) >= 12002
+    for tail in tails[:9]:
+        assert [line["id"] for line in tail.messages()] == expected

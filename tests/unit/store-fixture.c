@@ -31,7 +31,11 @@ static struct completion *add_completion(void *userdata, int type, ring_ticket t
 
 static void on_stored(void *userdata, ring_ticket ticket)
 {
+    struct fixture *fixture = userdata;
+
     add_completion(userdata, STORED, ticket);
+    if (fixture->kept)
+        fixture->kept(ticket);
 }
 
 static void on_failed(void *userdata, ring_ticket ticket, const char *error)
@@ -196,6 +200,19 @@ struct completion *fixture_wait(struct fixture *fixture, int type, ring_ticket t
         event_base_loop(fixture->base, EVLOOP_ONCE);
     }
     return found;
+}
+
+void fixture_leave_alone(struct fixture *fixture, const char *query)
+{
+    time_t deadline = time(NULL) + DEADLINE_SEC;
+    struct timeval moment = {.tv_usec = 10000};
+
+    while (fixture_number(fixture, query) != 0) {
+        if (time(NULL) > deadline)
+            fail_msg("\"%s\" is never 0", query);
+        event_base_loopexit(fixture->base, &moment);
+        event_base_dispatch(fixture->base);
+    }
 }
 
 const struct ring_held *held_of(struct fixture *fixture, unsigned origin)

@@ -19,9 +19,10 @@ struct fixture {
     struct store *store;
     struct history *history;
     ring_ticket next_ticket;
-    struct ring_id node; /* as it was opened last */
-    size_t pruned;       /* messages removed so far */
-    size_t count;        /* completions so far, in their order */
+    void (*kept)(ring_ticket ticket); /* NULL, or called when writes are done */
+    struct ring_id node;              /* as it was opened last */
+    size_t pruned;                    /* messages removed so far */
+    size_t count;                     /* completions so far, in their order */
     struct completion *completions;
 };
 
@@ -46,6 +47,14 @@ int fixture_number(struct fixture *fixture, const char *text);
 
 /* Runs the loop until a completion of that kind and ticket (or above, for STORED) has come. */
 struct completion *fixture_wait(struct fixture *fixture, int type, ring_ticket ticket);
+
+/* Asks nothing of the store until the number that a query gives is 0: what the store does by itself
+ * then gets done. */
+void fixture_leave_alone(struct fixture *fixture, const char *query);
+/* How many messages are not indexed yet. */
+#define UNINDEXED                                                                                  \
+    "SELECT (SELECT total(last - first + 1) FROM held)"                                            \
+    " - (SELECT total(last - first + 1) FROM indexed)"
 
 /* What the store said on opening that it holds of an origin; NULL: nothing. */
 const struct ring_held *held_of(struct fixture *fixture, unsigned origin);

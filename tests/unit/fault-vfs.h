@@ -1,0 +1,34 @@
+#pragma once
+
+/* A layer over SQLite's own file layer that remembers every write and every sync, so that the disk
+ * can be shown as a loss of power would have left it at any of them; and that fails on demand. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Makes it SQLite's default, for files opened from now on; and takes that back, keeping the log. */
+void fault_vfs_install(void);
+void fault_vfs_remove(void);
+
+/* Forgets everything. */
+void fault_vfs_reset(void);
+
+/* The writes, truncations, syncs and deletions so far. */
+size_t fault_vfs_count(void);
+
+/* Puts the files of the log into `directory` as they are after a loss of power before operation
+ * `cut`: what was not synced is there, or not, or in part (sectors of 512 bytes), by chance of
+ * `seed`. With `lying` syncs do nothing: a disk on which nothing can be promised. */
+void fault_vfs_cut(size_t cut, uint64_t seed, bool lying, const char *directory);
+
+enum fault {
+    FAULT_NONE,
+    FAULT_WRITE, /* an I/O error */
+    FAULT_FULL,  /* no space */
+    FAULT_SYNC,  /* an I/O error when syncing */
+    FAULT_READ,
+};
+
+/* From the `after`th operation of that kind on, all fail. */
+void fault_vfs_fail(enum fault fault, size_t after);

@@ -1,0 +1,388 @@
+/* What a disk keeps when the power goes, at every moment, whatever it makes of what was not synced;
+ * and what happens when it fails. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <glob.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "daemon/history-search.h"
+#include "fault-vfs.h"
+#include "store-fixture.h"
+
+/* Moments at which the power goes; by chance of the disk, each once. */
+#define CUTS 640
+
+#define TICKETS_MAX 4096
+#define ORIGINS 3
+
+/* What was asked of the store, by ticket, and after how many operations on the disk the store said
+ * that it is done. */
+struct promise {
+    enum { PROMISE_NONE, PROMISE_MESSAGE, PROMISE_OUTBOX, PROMISE_STATE } type;
+    struct message_key key;
+    uint64_t run;
+    size_t kept_at; /* 0: never */
+    bool leaves_outbox;
+};
+
+static struct promise promises[TICKETS_MAX];
+static ring_ticket last_kept;
+static struct {
+    size_t at;
+    uint64_t horizon;
+} pruning; /* allowed from that operation on */
+
+static uint64_t state;
+
+static uint64_t number(uint64_t below)
+{
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (state >> 33) % below;
+}
+
+/* ---- what is done to the store ---- */
+
+static void on_kept(ring_ticket ticket)
+{
+    for (; last_kept < ticket; last_kept++)
+        promises[last_kept + 1].kept_at = fault_vfs_count();
+}
+
+static void promise(ring_ticket ticket, struct promise what)
+{
+    assert_true(ticket < TICKETS_MAX);
+    promises[ticket] = what;
+}
+
+static struct message_key next_key(void)
+{
+    static uint64_t hlc, seqs[ORIGINS];
+    unsigned origin = (unsigned)number(ORIGINS);
+
+    hlc += 1 + number(3) * (1ULL << 20);
+    return key_of(hlc, origin, ++seqs[origin]);
+}
+
+static void write_one(struct fixture *fixture)
+{
+    struct message_key key = next_key();
+    struct message message = message_of(&key);
+    char text[600];
+
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "findable ", 9);
+    message.text = (struct bytes){text, 9 + number(sizeof(text) - 9)};
+    if (number(6) == 0) {
+        struct ring_state now = {.run = fixture->next_ticket + 1, .horizon = pruning.horizon};
+
+        promise(submit_state(fixture, &now), (struct promise){PROMISE_STATE, .run = now.run});
+    } else if (number(6) == 0) {
+        promise(submit_outbox(fixture, &message), (struct promise){PROMISE_OUTBOX, key});
+    } else {
+        bool repaired = number(4) == 0;
+        ring_ticket ticket = submit_message(fixture, &message, repaired);
+
+        promise(ticket, (struct promise){PROMISE_MESSAGE, key});
+        if (number(3) == 0)
+            fixture_wait(fixture, STORED, ticket);
+    }
+}
+
+/* Of the first message from a ticket on. */
+static uint64_t hlc_of_ticket(ring_ticket ticket)
+{
+    while (promises[ticket].type != PROMISE_MESSAGE)
+        ticket++;
+    return promises[ticket].key.hlc;
+}
+
+/* Some groups of writes, with time in between for what the store does by itself. */
+static void write_much(struct fixture *fixture)
+{
+    for (unsigned i = 0; i < 900; i++) {
+        write_one(fixture);
+        if (i % 150 == 149) {
+            fixture_wait(fixture, STORED, fixture->next_ticket);
+            fixture_leave_alone(fixture, UNINDEXED);
+        }
+        if (i == 600) {
+            struct ring_state now = {.run = fixture->next_ticket + 1};
+            size_t before = fixture->pruned;
+
+            pruning.at = fault_vfs_count();
+            now.horizon = pruning.horizon = hlc_of_ticket(200);
+            while (fixture->pruned == before) {
+                promise(submit_state(fixture, &now),
+                        (struct promise){PROMISE_STATE, .run = now.run});
+                fixture_wait(fixture, PRUNED, 0);
+            }
+        }
+    }
+    fixture_wait(fixture, STORED, fixture->next_ticket);
+}
+
+/* Fills the log of fault-vfs. */
+static void record(uint64_t seed)
+{
+    struct fixture *fixture;
+    void *made;
+
+    state = seed;
+    memset(promises, 0, sizeof(promises));
+    memset(&pruning, 0, sizeof(pruning));
+    pruning.at = SIZE_MAX;
+    last_kept = 0;
+    fault_vfs_reset();
+    fault_vfs_install();
+    fixture_set_up(&made);
+    fixture = made;
+    fixture->kept = on_kept;
+    write_much(fixture);
+    fixture->kept = NULL;
+    fault_vfs_remove();
+    fixture_tear_down(&made);
+}
+
+/* ---- what must be left ---- */
+
+static bool has_message(struct fixture *fixture, const struct message_key *key)
+{
+    _cleanup_(packet_unrefp) struct packet *packet = NULL;
+
+    return history_find_key(fixture->history, key, &packet) == 0;
+}
+
+static bool is_in_outbox(struct fixture *fixture, const struct message_key *key)
+{
+    const struct store_contents *contents = store_get_contents(fixture->store);
+
+    for (size_t i = 0; i < contents->outbox_count; i++) {
+        struct message_key there = packet_key(contents->outbox[i]);
+
+        if (message_key_compare(&there, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How many promises are broken of those that were given before the cut. */
+static unsigned count_broken(struct fixture *fixture, size_t cut)
+{
+    const struct store_contents *contents = store_get_contents(fixture->store);
+    unsigned broken = 0;
+
+    for (ring_ticket ticket = 1; ticket < TICKETS_MAX; ticket++) {
+        const struct promise *one = &promises[ticket];
+
+        if (one->kept_at == 0 || one->kept_at > cut)
+            continue;
+        if (one->type == PROMISE_STATE)
+            broken += contents->state.run < one->run;
+        if (one->type == PROMISE_OUTBOX)
+            broken += !is_in_outbox(fixture, &one->key);
+        if (one->type == PROMISE_MESSAGE && (cut <= pruning.at || one->key.hlc >= pruning.horizon))
+            broken += !has_message(fixture, &one->key);
+    }
+    return broken;
+}
+
+static size_t count_found(struct fixture *fixture)
+{
+    struct history_query query = {.until = UINT64_MAX, .words = "findable"};
+    struct history_search *search;
+    size_t found = 0;
+    bool end = false;
+
+    assert_int_equal(history_search_new(fixture->history, &query, &search), 0);
+    history_search_start(search, &(struct message_key){0}, false);
+    while (!end) {
+        struct history_page page;
+
+        assert_int_equal(history_search_read(search, 1000, &page), 0);
+        found += page.count;
+        end = page.end;
+        history_page_done(&page);
+    }
+    history_search_free(search);
+    return found;
+}
+
+/* Intervals, index and rows are of one moment. */
+static void assert_agrees(struct fixture *fixture)
+{
+    uint64_t messages = store_get_contents(fixture->store)->messages;
+    unsigned salvaged;
+
+    if (store_get_notice(fixture->store, &salvaged))
+        fail_msg("%s", store_get_notice(fixture->store, &salvaged));
+    assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM message"), messages);
+    assert_int_equal(count_found(fixture), messages);
+}
+
+static void remove_files(struct fixture *fixture)
+{
+    glob_t found;
+
+    if (glob(fixture_path(fixture, "history*"), 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        unlink(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* The disk as it is after the power went, opened by a new process: how many promises are broken. */
+static unsigned look_after_cut(struct fixture *after, size_t cut, bool lying)
+{
+    unsigned broken, salvaged;
+
+    remove_files(after);
+    fault_vfs_cut(cut, cut, lying, after->directory);
+    fixture_open(after);
+    broken = count_broken(after, cut);
+    if (!lying)
+        assert_agrees(after);
+    else if (store_get_notice(after->store, &salvaged))
+        broken++;
+    fixture_close(after);
+    return broken;
+}
+
+static void test_a_loss_of_power_breaks_no_promise(void **unused)
+{
+    struct fixture *after;
+    size_t operations;
+    void *made;
+
+    (void)unused;
+    record(3);
+    operations = fault_vfs_count();
+    assert_true(operations > CUTS);
+    fixture_set_up(&made);
+    after = made;
+    fixture_close(after);
+    for (size_t i = 1; i <= CUTS; i++) {
+        size_t cut = operations * i / CUTS;
+        unsigned broken = look_after_cut(after, cut, false);
+
+        if (broken > 0)
+            fail_msg("%u promises are broken after operation %zu of %zu", broken, cut, operations);
+    }
+    print_message("%u losses of power at %zu operations, %llu promises\n", CUTS, operations,
+                  (unsigned long long)last_kept);
+    fixture_open(after);
+    fixture_tear_down(&made);
+}
+
+/* The check can fail: it notices a disk that only says that it syncs. */
+static void test_a_disk_that_lies_is_noticed(void **unused)
+{
+    struct fixture *after;
+    unsigned broken = 0;
+    void *made;
+
+    (void)unused;
+    record(5);
+    fixture_set_up(&made);
+    after = made;
+    fixture_close(after);
+    for (size_t i = 1; i <= 20; i++)
+        broken += look_after_cut(after, fault_vfs_count() * i / 20, true);
+    assert_true(broken > 0);
+    fixture_open(after);
+    fixture_tear_down(&made);
+}
+
+/* ---- a disk that fails ---- */
+
+/* Waits until the ticket is done: NULL, or the store has failed. */
+static struct completion *await_outcome(struct fixture *fixture, ring_ticket ticket)
+{
+    struct timeval second = {.tv_sec = 1};
+
+    while (last_kept < ticket) {
+        for (size_t i = 0; i < fixture->count; i++) {
+            if (fixture->completions[i].type == FAILED)
+                return &fixture->completions[i];
+        }
+        event_base_loopexit(fixture->base, &second);
+        event_base_loop(fixture->base, EVLOOP_ONCE);
+    }
+    return NULL;
+}
+
+static ring_ticket write_message(struct fixture *fixture)
+{
+    struct message_key key = next_key();
+    ring_ticket ticket = submit_key(fixture, &key, false);
+
+    promise(ticket, (struct promise){PROMISE_MESSAGE, key});
+    return ticket;
+}
+
+static void fail_after(enum fault fault, size_t after)
+{
+    struct completion *failed;
+    struct fixture *fixture;
+    ring_ticket kept;
+    void *state_;
+
+    memset(promises, 0, sizeof(promises));
+    memset(&pruning, 0, sizeof(pruning));
+    last_kept = 0;
+    fault_vfs_reset();
+    fault_vfs_install();
+    fixture_set_up(&state_);
+    fixture = state_;
+    fixture->kept = on_kept;
+    fault_vfs_fail(fault, after);
+    while (!(failed = await_outcome(fixture, write_message(fixture))))
+        ;
+    assert_non_null(failed->error);
+    assert_non_null(strstr(failed->error, "restart ringchatd"));
+    /* Nothing is promised any more, whatever the disk does now. */
+    fault_vfs_fail(FAULT_NONE, 0);
+    kept = last_kept;
+    for (unsigned i = 0; i < 3; i++)
+        write_message(fixture);
+    fixture->kept = NULL;
+    fixture_close(fixture);
+    assert_int_equal(last_kept, kept);
+    fault_vfs_remove();
+    /* And what was promised is kept. */
+    fixture_open(fixture);
+    assert_int_equal(count_broken(fixture, SIZE_MAX), 0);
+    fixture_tear_down(&state_);
+}
+
+static void test_a_disk_that_fails_breaks_no_promise_and_ends_all(void **unused)
+{
+    static const enum fault faults[] = {FAULT_WRITE, FAULT_FULL, FAULT_SYNC};
+
+    (void)unused;
+    state = 11;
+    for (size_t i = 0; i < ELEMENTS(faults); i++) {
+        for (size_t after = 0; after < 40; after += 1 + number(3))
+            fail_after(faults[i], after);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_loss_of_power_breaks_no_promise),
+        cmocka_unit_test(test_a_disk_that_lies_is_noticed),
+        cmocka_unit_test(test_a_disk_that_fails_breaks_no_promise_and_ends_all),
+    };
+
+    return cmocka_run_group_tests_name("power-loss", tests, NULL, NULL);
+}
