@@ -100,6 +100,21 @@ static void end_with_error(struct chat *chat, const struct varlink_reply *reply)
     line_end(chat->line);
 }
 
+/* Names that became ambiguous are shown in another way from now on. */
+static void on_names(void *userdata, void *context, const struct varlink_reply *reply)
+{
+    (void)context;
+    if (!reply->error)
+        learn_members(userdata, reply->parameters);
+}
+
+static void take_event(struct chat *chat, struct json_object *event)
+{
+    chat_show_event(chat, event);
+    if (strcmp(field_text(event, "event"), "joined") == 0)
+        channel_call(&chat->commands, VARLINK_INTERFACE ".Members", NULL, false, on_names, NULL);
+}
+
 static void on_tail(void *userdata, void *context, const struct varlink_reply *reply)
 {
     struct json_object *event = field(reply->parameters, "event");
@@ -113,8 +128,7 @@ static void on_tail(void *userdata, void *context, const struct varlink_reply *r
     if (*field_text(reply->parameters, "cursor"))
         rooms_set_cursor(&chat->rooms, field_text(reply->parameters, "cursor"));
     if (event) {
-        learn_name(chat, field_text(event, "node"));
-        chat_show_event(chat, event);
+        take_event(chat, event);
     } else if (field(reply->parameters, "message")) {
         chat->missed += !chat->caught_up;
         chat_take_own(chat, reply->parameters);
