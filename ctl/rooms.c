@@ -91,19 +91,20 @@ static char *state_path(const char *node_id, const char *suffix)
 /* A line is "cursor CURSOR" or "unread COUNT ROOM"; others are of another version. */
 static void take_line(struct rooms *rooms, char *line)
 {
+    char *value = line + strcspn(line, " "), *end;
+    unsigned long long unread;
     struct room *room;
-    char *end;
 
     line[strcspn(line, "\n")] = '\0';
-    if (strncmp(line, "cursor ", 7) == 0)
-        rooms_set_cursor(rooms, line + 7);
-    if (strncmp(line, "unread ", 7) != 0)
+    if (*value == '\0')
         return;
-    errno = 0;
-    uint64_t unread = strtoull(line + 7, &end, 10);
-    if (errno != 0 || *end != ' ' || end[1] == '\0')
+    *value++ = '\0';
+    if (strcmp(line, "cursor") == 0)
+        rooms_set_cursor(rooms, value);
+    if (strcmp(line, "unread") != 0)
         return;
-    room = rooms_get(rooms, end + 1);
+    unread = strtoull(value, &end, 10);
+    room = *end == ' ' && end[1] != '\0' ? rooms_get(rooms, end + 1) : NULL;
     if (room)
         room->unread = unread;
 }
@@ -116,7 +117,7 @@ void rooms_load(struct rooms *rooms, const char *node_id)
 
     if (!file)
         return;
-    while (getline(&line, &allocated, file) >= 0)
+    while (getline(&line, &allocated, file) >= 0 && line)
         take_line(rooms, line);
     fclose(file);
 }
