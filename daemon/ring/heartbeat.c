@@ -49,8 +49,6 @@ static void send_lap(struct ring *ring, enum frame_type type, const struct ring_
 
 void heartbeat_tick(struct ring *ring)
 {
-    if (ring->phase != RING_LIVE || view_is_alone(ring) || !view_is_leader(ring))
-        return;
     ring->lap_started = ring->now;
     send_lap(ring, FRAME_HEARTBEAT, &ring->config.id, ++ring->heartbeat_number, ring->lap_usec);
     ring_arm(ring, TIMER_HEARTBEAT, ring->heartbeat_interval);
@@ -60,8 +58,6 @@ void heartbeat_lost(struct ring *ring)
 {
     struct formation_cause cause = {.reason = "no heartbeat"};
 
-    if (ring->phase != RING_LIVE)
-        return;
     ring_emit_event_about(ring, RING_EVENT_HEARTBEAT_LOST, &ring->members[ring->view.leader].id)
         ->number = ring->heartbeat_timeout / USEC_PER_MSEC;
     formation_start(ring, &cause);

@@ -107,8 +107,6 @@ void merge_choose(struct ring *ring)
     const struct offer *offer = &ring->best_offer;
     struct ring_event *event;
 
-    if (!ring->offer_pending)
-        return;
     ring->offer_pending = false;
     if (ring->phase != RING_LIVE || ring->leaving || !view_is_leader(ring) || ring->merges ||
         !merge_wanted(ring, offer))
