@@ -20,23 +20,37 @@ def daemon():
         yield made
 
 
-@pytest.fixture(params=["bash", "zsh"])
-def shell(request, daemon, tmp_path):
+@pytest.fixture(scope="module", params=["bash", "zsh"])
+def running_shell(request, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp(request.param)
     if shutil.which(request.param) is None:
         pytest.skip(f"there is no {request.param}")
-    environment = {"PATH": f"{CONTROL.parent}:/usr/bin:/bin", "RINGCHAT_SOCKET": daemon.path}
-    if request.param == "bash":
+    with Daemon({"Members": [NODES], "Tail": ROOMS}) as daemon:
+        environment = {"PATH": f"{CONTROL.parent}:/usr/bin:/bin", "RINGCHAT_SOCKET": daemon.path}
+        command = shell_command(request.param, tmp_path, environment)
+        with Terminal(command, columns=100, environment=environment) as terminal:
+            terminal.wait_for("^ready>")
+            yield terminal
+
+
+def shell_command(name, tmp_path, environment):
+    """The words that start the shell with completion and a short prompt."""
+    if name == "bash":
         (tmp_path / "rc").write_text(f"PS1='ready> '\n. {COMPLETION}/ringchatctl.bash\n")
-        command = ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
-    else:
-        environment["ZDOTDIR"] = str(tmp_path)
-        (tmp_path / ".zshrc").write_text(
-            f"PS1='ready> '\nfpath=({COMPLETION} $fpath)\nautoload -Uz compinit\n"
-            f"compinit -u -d {tmp_path}/dump\n")
-        command = ["zsh", "-i"]
-    with Terminal(command, columns=100, environment=environment) as terminal:
-        terminal.wait_for("^ready>")
-        yield terminal
+        return ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
+    environment["ZDOTDIR"] = str(tmp_path)
+    (tmp_path / ".zshrc").write_text(
+        f"PS1='ready> '\nfpath=({COMPLETION} $fpath)\nautoload -Uz compinit\n"
+        f"compinit -u -d {tmp_path}/dump\n")
+    return ["zsh", "-i"]
+
+
+@pytest.fixture
+def shell(running_shell):
+    """With an empty line on an empty screen."""
+    running_shell.key("C-e", "C-u", "C-l")
+    running_shell.wait_until("empty line", lambda terminal: terminal.text().strip() == "ready>")
+    return running_shell
 
 
 @pytest.mark.parametrize("typed, completed", [
