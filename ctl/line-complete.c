@@ -43,17 +43,29 @@ static size_t common_size(const struct candidates *candidates)
     return text_cut(candidates->words[0], strlen(candidates->words[0]), size);
 }
 
-char *narrow(const wchar_t *text, size_t size)
+/* The bytes of one character, or of one with marks. */
+static size_t put_narrow(const struct line *line, char *bytes, wchar_t character)
 {
-    char *bytes = malloc(size * MB_CUR_MAX + 1);
-    size_t used = 0;
+    const wchar_t one[] = {character, L'\0'};
+    const wchar_t *text = cluster_find(&line->clusters, character);
     mbstate_t state = {0};
+    size_t used = 0;
 
-    for (size_t i = 0; bytes && i < size; i++) {
-        size_t length = wcrtomb(bytes + used, text[i], &state);
+    for (const wchar_t *at = text ? text : one; *at; at++) {
+        size_t length = wcrtomb(bytes + used, *at, &state);
 
         used += length == (size_t)-1 ? 0 : length;
     }
+    return used;
+}
+
+char *narrow(const struct line *line, const wchar_t *text, size_t size)
+{
+    char *bytes = malloc(size * CLUSTER_LENGTH_MAX * MB_CUR_MAX + 1);
+    size_t used = 0;
+
+    for (size_t i = 0; bytes && i < size; i++)
+        used += put_narrow(line, bytes + used, text[i]);
     if (bytes)
         bytes[used] = '\0';
     return bytes;
@@ -98,13 +110,14 @@ static bool insert_common(struct line *line, const struct candidates *candidates
 unsigned char line_complete(EditLine *editor, wint_t key)
 {
     const LineInfoW *info = el_wline(editor);
-    _cleanup_free_ char *text = narrow(info->buffer, (size_t)(info->cursor - info->buffer));
+    _cleanup_free_ char *text = NULL;
     struct candidates candidates = {0};
     unsigned char result = CC_REFRESH_BEEP;
     struct line *line;
 
     (void)key;
     el_wget(editor, EL_CLIENTDATA, &line);
+    text = narrow(line, info->buffer, (size_t)(info->cursor - info->buffer));
     if (text)
         line->options.complete(line->options.userdata, text, add_candidate, &candidates);
     if (candidates.count > 0 && insert_common(line, &candidates, text)) {

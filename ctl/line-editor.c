@@ -179,6 +179,7 @@ void line_show(struct line *line)
     line->hidden = false;
     draw_above(line);
     el_wset(line->editor, EL_REFRESH);
+    fflush(stdout);
 }
 
 /* ---- keys ---- */
@@ -250,18 +251,38 @@ static int read_character(wchar_t *ret)
     }
 }
 
+/* A mark goes together with the character before it, which is taken off the line for that. */
+static void take_mark(struct line *line, wchar_t *character)
+{
+    const LineInfoW *info = el_wline(line->editor);
+    wchar_t code = info->cursor > info->buffer
+                       ? cluster_add(&line->clusters, info->cursor[-1], *character)
+                       : 0;
+
+    if (!code)
+        return;
+    line_hide(line);
+    el_wdeletestr(line->editor, 1);
+    line_show(line);
+    *character = code;
+}
+
 static int get_character(EditLine *editor, wchar_t *ret)
 {
     struct line *line;
     int taken;
 
     el_wget(editor, EL_CLIENTDATA, &line);
+    fflush(stdout);
     do {
         taken = take_signals(line, ret);
         if (taken >= 0)
             return taken;
     } while (!line->options.wait(line->options.userdata, STDIN_FILENO));
-    return read_character(ret);
+    taken = read_character(ret);
+    if (taken == 1 && !line->pasting && cluster_is_mark(*ret))
+        take_mark(line, ret);
+    return taken;
 }
 
 /* ---- paste ---- */
@@ -289,24 +310,40 @@ static void clean_paste(wchar_t *text)
     *to = L'\0';
 }
 
-static unsigned char take_paste(EditLine *editor, wint_t key)
+/* Reads up to the end of the paste. Whether that came. */
+static bool read_paste(EditLine *editor, wchar_t *text)
 {
-    _cleanup_free_ wchar_t *text = malloc((TEXT_BYTES_MAX + 1) * sizeof(*text));
     size_t size = 0;
     wchar_t character;
 
-    (void)key;
-    while (text && size < TEXT_BYTES_MAX && el_wgetc(editor, &character) == 1) {
+    while (size < TEXT_BYTES_MAX && el_wgetc(editor, &character) == 1) {
         if (character == L'\0')
             continue;
         text[size++] = character;
         if (!ends_with(text, size, PASTE_END))
             continue;
         text[size - wcslen(PASTE_END)] = L'\0';
-        clean_paste(text);
-        return el_winsertstr(editor, text) < 0 ? CC_ERROR : CC_REFRESH;
+        return true;
     }
-    return CC_ERROR;
+    return false;
+}
+
+static unsigned char take_paste(EditLine *editor, wint_t key)
+{
+    _cleanup_free_ wchar_t *text = malloc((TEXT_BYTES_MAX + 1) * sizeof(*text));
+    struct line *line;
+    bool whole;
+
+    (void)key;
+    el_wget(editor, EL_CLIENTDATA, &line);
+    line->pasting = true;
+    whole = text && read_paste(editor, text);
+    line->pasting = false;
+    if (!whole)
+        return CC_ERROR;
+    clean_paste(text);
+    clusters_pack(&line->clusters, text);
+    return el_winsertstr(editor, text) < 0 ? CC_ERROR : CC_REFRESH;
 }
 
 /* ---- the line ---- */
@@ -369,7 +406,10 @@ int line_new(const struct line_options *options, struct line **ret)
     line->above = strdup("");
     line->prompt = wcsdup(L"> ");
     line->history = history_winit();
-    line->editor = el_init("ringchatctl", stdin, stdout, stderr);
+    line->stream = clusters_open(&line->clusters, stdout);
+    if (line->stream)
+        line->editor = el_init_fd("ringchatctl", stdin, line->stream, stderr, STDIN_FILENO,
+                                  STDOUT_FILENO, STDERR_FILENO);
     if (!line->above || !line->prompt || !line->history || !line->editor)
         return -ENOMEM;
     set_up_editor(line);
@@ -391,6 +431,8 @@ void line_free(struct line *line)
     }
     if (line->editor)
         el_end(line->editor);
+    if (line->stream)
+        fclose(line->stream);
     if (line->history)
         history_wend(line->history);
     free(line->above);
@@ -427,7 +469,7 @@ char *line_read(struct line *line)
         return NULL;
     if (text[size - 1] == L'\n')
         size--;
-    bytes = narrow(text, (size_t)size);
+    bytes = narrow(line, text, (size_t)size);
     if (bytes && *bytes)
         history_w(line->history, &event, H_ENTER, text);
     return bytes;

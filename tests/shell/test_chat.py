@@ -124,15 +124,21 @@ def test_wide_characters_keep_their_place(chat, daemon):
     assert all(columns_of(line) < 80 for line in chat.screen())
 
 
-def test_combining_characters_are_sent_as_typed_and_shown_in_their_place(chat, daemon):
-    chat.type("e\u0301te\u0301 漢 n\u0303")
-    chat.wait_for("^main> .*漢")
+@pytest.mark.parametrize("paste", [False, True])
+def test_combining_characters_are_shown_as_typed_and_sent_as_typed(chat, daemon, paste):
+    text = "e\u0301te\u0301 n\u0303 o\u0302\u0323 fin"
+    (chat.paste if paste else chat.type)(text)
+    chat.wait_for("fin$")
     daemon.send("meanwhile")
     chat.wait_for("meanwhile$")
+    chat.wait_for("^main> .*fin$")
+    assert prompt_line(chat) == "main> " + text
+    assert chat.cursor()[0] == len("main> ete n o fin")
+    chat.key("BSpace", "BSpace", "BSpace", "BSpace", "BSpace")
+    chat.type("u\u0308")
     chat.key("Enter")
-    chat.wait_for("  e\u0301te\u0301 漢 n\u0303 \\(delivered to 1\\)$")
-    assert daemon.json("history", "-n", "1")["text"] == "e\u0301te\u0301 漢 n\u0303"
-    assert chat.text().count("漢") == 1
+    chat.wait_for("  e\u0301te\u0301 n\u0303 u\u0308 \\(delivered to 1\\)$")
+    assert daemon.json("history", "-n", "1")["text"] == "e\u0301te\u0301 n\u0303 u\u0308"
 
 
 def columns_of(line):
