@@ -104,8 +104,8 @@ static void run_elect(struct chat *chat, const char *argument)
 static void on_left(void *userdata, void *context, const struct varlink_reply *reply)
 {
     (void)context;
-    if (!is_error(userdata, reply))
-        chat_note(userdata, "this host has left the ring; /join comes back");
+    /* That it has left comes as an event. */
+    is_error(userdata, reply);
 }
 
 static void run_leave(struct chat *chat, const char *argument)
@@ -326,11 +326,15 @@ static void complete_names(struct chat *chat, const char *word, const char *afte
     }
 }
 
+/* A name that would have to be made visible cannot be typed, and is not offered. */
 static void complete_rooms(struct chat *chat, const char *word, add_word add, void *list)
 {
     for (size_t i = 0; i < chat->rooms.count; i++) {
-        if (begins(chat->rooms.list[i].name, word))
-            add(list, chat->rooms.list[i].name);
+        const char *name = chat->rooms.list[i].name;
+        _cleanup_free_ char *shown = visible(name);
+
+        if (begins(name, word) && strcmp(shown, name) == 0)
+            add(list, name);
     }
 }
 

@@ -91,6 +91,17 @@ static void take_end_of_missed(struct chat *chat)
     chat->caught_up = true;
 }
 
+static void follow(struct chat *chat);
+
+/* The history that the cursor is of is gone: the last messages, and on from there. */
+static void follow_anew(struct chat *chat)
+{
+    chat_note(chat, "the history of this host was rebuilt; these are its last messages");
+    free(chat->rooms.cursor);
+    chat->rooms.cursor = NULL;
+    follow(chat);
+}
+
 static void end_with_error(struct chat *chat, const struct varlink_reply *reply)
 {
     _cleanup_free_ char *sentence = error_sentence(reply->error, reply->parameters);
@@ -121,6 +132,11 @@ static void on_tail(void *userdata, void *context, const struct varlink_reply *r
     struct chat *chat = userdata;
 
     (void)context;
+    if (reply->error && strcmp(reply->error, VARLINK_INTERFACE ".CursorStale") == 0 &&
+        chat->rooms.cursor) {
+        follow_anew(chat);
+        return;
+    }
     if (reply->error) {
         end_with_error(chat, reply);
         return;

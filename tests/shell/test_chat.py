@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import pathlib
 import re
 import signal
 import unicodedata
@@ -197,7 +198,33 @@ def test_what_came_while_nobody_looked_is_marked_as_unread(daemon, tmp_path):
         chat.wait_for(r"^main \+1>$")
 
 
+def test_a_room_whose_name_could_drive_the_terminal_is_shown_and_not_offered(daemon):
+    daemon.send("-r", "evil\x1b[2J", "in a bad room")
+    with open_chat(daemon) as chat:
+        chat.enter("/room")
+        chat.wait_for(r"^-- evil\\x1b\[2J: ")
+        chat.type("/room ev")
+        chat.key("Tab")
+        chat.wait_until("bell", lambda _: b"\x07" in chat.output_bytes())
+        assert b"\x1b[2J" not in chat.output_bytes()
+        assert prompt_line(chat).endswith("> /room ev")
+
+
 # ---- the daemon goes and comes ----
+
+def test_chat_goes_on_when_the_history_of_its_daemon_is_rebuilt(chat, daemon):
+    chat.enter("before")
+    chat.wait_for(r"before \(delivered to 1\)$")
+    daemon.stop()
+    chat.wait_for("waiting for it$")
+    for path in pathlib.Path(daemon.state).iterdir():
+        if path.is_file():
+            path.unlink()
+    daemon.start()
+    chat.wait_for("^-- the history of this host was rebuilt; these are its last messages$")
+    chat.enter("after")
+    chat.wait_for(r"after \(delivered to 1\)$")
+
 
 def test_chat_outlives_a_restart_of_the_daemon_and_shows_what_was_missed(chat, daemon):
     chat.enter("before")
