@@ -135,6 +135,7 @@ static void check_ring(struct doctor *doctor)
 static void check_strangers(struct doctor *doctor)
 {
     const struct recent *recent = &doctor->control->recent;
+    const struct keys *keys = doctor->control->options.keys;
     bool other_ring = false, other_version = false;
 
     for (size_t i = 0; i < recent->strangers_count; i++) {
@@ -153,6 +154,14 @@ static void check_strangers(struct doctor *doctor)
                 stranger->version);
             other_version = true;
         }
+    }
+    /* The ring's name is a part of the seal. */
+    if (keys && keys_count_strangers(keys, STRANGER_FORGED) > 0) {
+        add(doctor, "ring_name", NULL, RESULT_WARNING,
+            "if a host is to be in this ring, set the same Name= in section [Ring] on both",
+            "datagrams were heard that are sealed with the key of this ring and do not open: of a "
+            "ring of another name, or forged");
+        other_ring = true;
     }
     if (!other_ring)
         add(doctor, "ring_name", NULL, RESULT_OK, NULL, "no ring of another name is heard");

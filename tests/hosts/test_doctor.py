@@ -1,9 +1,11 @@
 """What ring, doctor and status say on a real network with real faults."""
 
 import json
+import subprocess
 
 import pytest
 from client import PATIENCE
+from keyring import give_keys, make_key
 from ring import await_ring, start_together
 
 
@@ -53,14 +55,16 @@ def test_a_firewall_of_this_host_is_found(lab):
     assert check["result"] == "failed" and "7263" in check["cure"]
 
 
-def test_a_host_of_another_ring_name_is_named_with_its_ring(lab):
-    host, other = lab.make_hosts(2)
+@pytest.mark.parametrize("arguments, text", [([], "sealed with the key of this ring"),
+                                             (["--key", "none"], "of another name: others")])
+def test_a_host_of_another_ring_name_is_noticed(lab, arguments, text):
+    host, other = lab.make_hosts(2, arguments)
     other.arguments += ["--ring", "others"]
     for made in (host, other):
         made.start()
     await_wrong(host, {("ring", None), ("ring_name", None)})
     [check] = [check for check in checks(host) if check["check"] == "ring_name"]
-    assert "others" in check["text"]
+    assert text in check["text"]
 
 
 def test_a_host_that_is_cut_off_sees_that_nobody_is_heard(lab, hosts):
@@ -85,3 +89,39 @@ def test_who_failed_stays_in_the_ring_s_picture_and_is_warned_of_when_it_comes_a
     assert "and is back" in others[0].control("ring").stdout.decode()
     warnings = others[0].json("status")["warnings"]
     assert any(f"{flapping.name} has failed 3 times" in warning for warning in warnings), warnings
+
+
+def test_a_host_with_another_key_is_named(lab):
+    host, other = lab.make_hosts(2)
+    for made in (host, other):
+        give_keys(made, make_key())
+        made.start()
+    for _ in range(2 * PATIENCE):
+        keys = [check for check in checks(host) if check["check"] == "key"]
+        if keys[0]["result"] == "failed":
+            break
+    assert " uses key " in keys[0]["text"] and "key add" in keys[0]["cure"]
+
+
+def test_a_host_whose_clock_is_wrong_is_named(lab):
+    host, other = lab.make_hosts(2)
+    other.set_clock(-3600)
+    start_together([host, other])
+    await_wrong(host, {("clock", None)})
+    [check] = [check for check in checks(host) if check["check"] == "clock"]
+    assert any(f"the clock of {name} is" in check["text"] for name in (host.name, other.name))
+    assert any("clock" in warning for warning in host.json("status")["warnings"])
+
+
+def test_a_disk_that_is_nearly_full_is_warned_of(lab):
+    [host] = lab.make_hosts(1)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", host.state], check=True)
+    try:
+        host.start()
+        warnings = host.json("status")["warnings"]
+        assert any("the disk is nearly full" in warning and str(host.state) in warning
+                   for warning in warnings), warnings
+        host.terminate()
+    finally:
+        host.abandon()
+        subprocess.run(["umount", host.state], check=True)
