@@ -297,3 +297,10 @@ def test_every_path_that_the_readme_names_exists():
     paths = re.findall(r"`((?:common|ctl|daemon|man|systemd|tests)/[\w./-]*)`", readme)
     assert len(paths) > 8
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_every_story_is_in_the_manual_of_the_protocol():
+    page = (ROOT / "man/ringchat-protocol.7").read_text()
+    told = set(re.findall(r"^\.Pa ([\w-]+)(?: |$)", page, re.M))
+    stories = {path.stem for path in (ROOT / "tests/golden").glob("*.story")}
+    assert stories and stories <= told, stories - told

@@ -44,6 +44,10 @@ void checkers_delivered(struct sim *sim, struct node *node, const struct packet 
               (long long)(message.key.hlc >> 16) - WALL_BEGIN_MSEC,
               (unsigned)(message.key.hlc & 0xFFFF), late ? ", late" : "");
     sim->late += late;
+    if (!late) {
+        node->longest_gap = MAX(node->longest_gap, sim->now - node->last_delivery);
+        node->last_delivery = sim->now;
+    }
     for (size_t i = 0; i < ELEMENTS(checkers); i++) {
         if (checkers[i]->delivered)
             checkers[i]->delivered(sim, node, &message, number, late);

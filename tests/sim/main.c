@@ -1,5 +1,5 @@
-/* sim [--story FILE | --seeds N | --seeds A..B | --seed N] [--nodes N] [--until-failure] [--trace]:
- * plays seeds and tells which fail. */
+/* sim [--scale | --fairness | --story FILE | --seeds N | --seeds A..B | --seed N] [--nodes N]
+ * [--until-failure] [--trace]: plays seeds and tells which fail. */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@ struct options {
     size_t nodes;         /* 0: as the seed has it */
     bool trace;
     bool until_failure;
+    bool scale, fairness;
     const char *story;
 };
 
@@ -48,6 +49,8 @@ static bool parse(int argc, char **argv, struct options *options)
                                                  {"nodes", required_argument, NULL, 'n'},
                                                  {"trace", no_argument, NULL, 't'},
                                                  {"until-failure", no_argument, NULL, 'u'},
+                                                 {"scale", no_argument, NULL, 'c'},
+                                                 {"fairness", no_argument, NULL, 'f'},
                                                  {"story", required_argument, NULL, 'y'},
                                                  {NULL, 0, NULL, 0}};
     int option;
@@ -64,6 +67,10 @@ static bool parse(int argc, char **argv, struct options *options)
             options->trace = true;
         if (option == 'y')
             options->story = optarg;
+        if (option == 'c')
+            options->scale = true;
+        if (option == 'f')
+            options->fairness = true;
         if (option == 'u')
             options->until_failure = true;
         if (option == '?')
@@ -113,6 +120,17 @@ static void print_totals(const struct totals *totals, double seconds)
            (unsigned long long)totals->failed);
 }
 
+static bool play_story(struct sim *sim, const char *path)
+{
+    bool good;
+
+    sim->tracing = true;
+    good = story_play(sim, path);
+    sim->tracing = false;
+    sim_end(sim);
+    return good;
+}
+
 int main(int argc, char **argv)
 {
     struct sim *sim = calloc(1, sizeof(*sim));
@@ -122,18 +140,19 @@ int main(int argc, char **argv)
 
     check(sim != NULL);
     if (!parse(argc, argv, &options)) {
-        fputs("sim [--story FILE] [--seeds N|A..B] [--seed N] [--nodes 1..256] [--until-failure] "
+        fputs("sim [--scale] [--fairness] [--story FILE] [--seeds N|A..B] [--seed N] [--nodes "
+              "1..256] [--until-failure] "
               "[--trace]\n",
               stderr);
         return EXIT_USAGE;
     }
-    if (options.story) {
-        sim->tracing = true;
-        options.until_failure = !story_play(sim, options.story);
-        sim->tracing = false;
-        sim_end(sim);
+    if (options.story || options.scale || options.fairness) {
+        bool good = options.scale      ? measure_scale(sim)
+                    : options.fairness ? measure_fairness(sim)
+                                       : play_story(sim, options.story);
+
         free(sim);
-        return options.until_failure ? EXIT_FAILURE : EXIT_SUCCESS;
+        return good ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     totals.heal = calloc(options.last - options.first + 1, sizeof(*totals.heal));
     check(totals.heal != NULL);

@@ -166,6 +166,7 @@ struct node {
     bool keyless;                        /* it has no key, and is not in the network */
     bool excepted;                       /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
+    uint64_t last_delivery, longest_gap; /* of unmarked ones */
     uint64_t live_view, view_before; /* tags of the last two views that went live in this life */
 
     /* what a reader of its history and its tail has seen */
@@ -268,6 +269,7 @@ void sim_begin(struct sim *sim, uint64_t seed, size_t nodes);
 void sim_begin_story(struct sim *sim, size_t nodes);
 /* The original's long times instead of the defaults. */
 void node_set_slow(struct sim *sim, struct node *node);
+void node_set_usual(struct node *node);
 void sim_end(struct sim *sim);
 uint64_t sim_random(struct sim *sim);
 uint64_t sim_below(struct sim *sim, uint64_t bound);
@@ -289,6 +291,10 @@ void trace_frame(struct sim *sim, const struct node *node, int to, const struct 
 
 /* story.c: plays a script; false: a check failed. */
 bool story_play(struct sim *sim, const char *path);
+
+/* measure.c: prints what it finds; false: it could not, or it is not fair. */
+bool measure_scale(struct sim *sim);
+bool measure_fairness(struct sim *sim);
 
 /* network.c */
 void network_dial(struct sim *sim, struct node *node, const struct ring_output *output);

@@ -144,15 +144,20 @@ static void begin(struct sim *sim, uint64_t seed)
     sim->last_accepted = (ring_link)-1;
 }
 
+void node_set_usual(struct node *node)
+{
+    node->heartbeat_interval = 500000;
+    node->heartbeat_timeout = 2000000;
+    node->link_timeout = 1000000;
+}
+
 static void clear_nodes(struct sim *sim)
 {
     memset(sim->nodes, 0, sim->nodes_count * sizeof(sim->nodes[0]));
     for (size_t i = 0; i < sim->nodes_count; i++) {
         sim->nodes[i].number = sim->nodes[i].identity = (int)i;
         sim->nodes[i].crash_after = -1;
-        sim->nodes[i].heartbeat_interval = 500000;
-        sim->nodes[i].heartbeat_timeout = 2000000;
-        sim->nodes[i].link_timeout = 1000000;
+        node_set_usual(&sim->nodes[i]);
     }
 }
 

@@ -1,0 +1,220 @@
+/* What the seeds do not ask: how long things take in rings of 5, 64 and 256, as a table; and
+ * whether all get their share while all flood. Times are virtual: 40 to 340 µs a hop, 1 to 2 ms a
+ * commit, and the processors cost nothing. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/bounds.h"
+#include "common/util.h"
+#include "sim.h"
+
+#define CHAT_USEC 2000
+
+/* How long chat goes on around a failure. */
+#define BEFORE_USEC (200 * USEC_PER_MSEC)
+#define BEHIND_USEC (4 * USEC_PER_SEC)
+
+#define FORM_MAX (30 * USEC_PER_SEC)
+
+static void begin(struct sim *sim, uint64_t seed, size_t nodes)
+{
+    sim_begin(sim, seed, nodes);
+    for (size_t i = 0; i < FAULT_CLASSES; i++)
+        sim->classes[i] = false;
+    for (size_t i = 0; i < nodes; i++) {
+        sim->nodes[i].clock_skew = 0;
+        sim->nodes[i].keyless = false;
+        node_set_usual(&sim->nodes[i]);
+    }
+    sim->floods = sim->garbling = false;
+    sim->hop_usec = 40;
+    sim->hop_spread = 300;
+    sim->commit_usec = 2000;
+    sim->datagram_loss = sim->datagram_copies = sim->datagrams_late = 0;
+    for (size_t i = 0; i < nodes; i++)
+        node_start(sim, &sim->nodes[i]);
+}
+
+/* µs until all that run are one ring. */
+static uint64_t await_ring(struct sim *sim, size_t members)
+{
+    uint64_t from = sim->now;
+    bool formed = false;
+
+    while (!formed && !sim->failed && sim->now < from + FORM_MAX) {
+        sim_run(sim, sim->now + 100);
+        formed = true;
+        for (size_t i = 0; i < sim->nodes_count && formed; i++) {
+            const struct node *node = &sim->nodes[i];
+            struct ring_status status;
+
+            if (!node->running)
+                continue;
+            ring_get_status(node->ring, &status);
+            formed = status.phase == RING_LIVE && ring_get_view(node->ring)->count == members;
+        }
+    }
+    if (!formed && !sim->failed)
+        sim_fail(sim, "measure", "no ring of %zu", members);
+    return sim->now - from;
+}
+
+static void chat(struct sim *sim, struct node *sender, uint64_t usec)
+{
+    uint64_t until = sim->now + usec;
+
+    while (sim->now < until && !sim->failed) {
+        node_send_text(sim, sender, 20);
+        sim_run(sim, sim->now + CHAT_USEC);
+    }
+}
+
+/* The longest time without a delivery at any survivor, when a node dies. */
+static uint64_t gap(struct sim *sim, bool power)
+{
+    struct node *victim = &sim->nodes[sim->nodes_count / 2], *sender = &sim->nodes[0];
+    uint64_t longest = 0;
+
+    chat(sim, sender, BEFORE_USEC);
+    for (size_t i = 0; i < sim->nodes_count; i++)
+        sim->nodes[i].longest_gap = 0;
+    node_crash(sim, victim, power);
+    chat(sim, sender, BEHIND_USEC);
+    await_ring(sim, sim->nodes_count - 1);
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (sim->nodes[i].running)
+            longest = MAX(longest, sim->nodes[i].longest_gap);
+    }
+    node_start(sim, victim);
+    await_ring(sim, sim->nodes_count);
+    return longest;
+}
+
+/* From the end of a cut into two halves to one ring. */
+static uint64_t heal(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        for (size_t k = 0; k < sim->nodes_count; k++)
+            sim->cut[i][k] = i % 2 != k % 2;
+    }
+    sim_run(sim, sim->now + 10 * USEC_PER_SEC);
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        for (size_t k = 0; k < sim->nodes_count; k++)
+            sim->cut[i][k] = false;
+    }
+    return await_ring(sim, sim->nodes_count);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+
+    return first < second ? -1 : first > second;
+}
+
+static void print_figure(const char *name, uint64_t *figures, size_t count)
+{
+    qsort(figures, count, sizeof(*figures), by_number);
+    printf("  %-34s %8.1f ms (half) %8.1f ms (all)\n", name, (double)figures[count / 2] / 1000,
+           (double)figures[count - 1] / 1000);
+}
+
+bool measure_scale(struct sim *sim)
+{
+    static const struct {
+        size_t nodes, runs;
+    } sizes[] = {{5, 20}, {64, 8}, {256, 2}};
+    uint64_t start[20], killed[20], silent[20], healed[20];
+    bool failed = false;
+
+    for (size_t i = 0; i < ELEMENTS(sizes) && !failed; i++) {
+        for (size_t k = 0; k < sizes[i].runs && !failed; k++) {
+            begin(sim, k + 1, sizes[i].nodes);
+            start[k] = await_ring(sim, sizes[i].nodes);
+            killed[k] = gap(sim, false);
+            silent[k] = gap(sim, true);
+            healed[k] = heal(sim);
+            failed = sim->failed;
+            if (failed)
+                printf("%s\n", sim->failure);
+            sim_end(sim);
+        }
+        printf("%zu nodes, %zu runs\n", sizes[i].nodes, sizes[i].runs);
+        print_figure("started together, until one ring", start, sizes[i].runs);
+        print_figure("gap in delivery, kill -9", killed, sizes[i].runs);
+        print_figure("gap in delivery, power cut", silent, sizes[i].runs);
+        print_figure("halves cut apart, heal to one ring", healed, sizes[i].runs);
+        fflush(stdout);
+    }
+    return !failed;
+}
+
+/* ---- fairness ---- */
+
+#define FLOODERS 5
+/* Bytes of text that wait at each, so that its window can always be filled. */
+#define FLOOD_QUEUED 400000
+#define FLOOD_MESSAGES (MESSAGES_MAX - 1500)
+
+/* Senders of short and long texts, one with a slow disk: each keeps its queue full. */
+static void flood(struct sim *sim)
+{
+    static const size_t texts[FLOODERS] = {8000, 1000, 8000, 4000, 16000};
+
+    for (size_t i = 0; i < FLOODERS && !sim->failed; i++) {
+        struct ring_status status;
+
+        if (!sim->nodes[i].running || sim->nodes[i].paused)
+            continue;
+        ring_get_status(sim->nodes[i].ring, &status);
+        for (size_t k = status.queued; k < FLOOD_QUEUED / texts[i] && !sim->failed; k++)
+            node_send_text(sim, &sim->nodes[i], texts[i]);
+    }
+    if (!sim->failed)
+        sim_run(sim, sim->now + 500);
+}
+
+/* What each has delivered, in the window's terms, against its share of all. */
+static void check_shares(struct sim *sim, size_t from)
+{
+    uint64_t each[FLOODERS] = {0}, sum = 0;
+
+    for (size_t i = from; i < sim->messages_count; i++) {
+        uint64_t cost = sim->messages[i].size + WINDOW_MESSAGE_COST;
+
+        if (!sim->nodes[0].seen[i])
+            continue;
+        each[sim->messages[i].sender] += cost;
+        sum += cost;
+    }
+    for (size_t i = 0; i < FLOODERS && !sim->failed; i++) {
+        printf("node %zu: %.2f of its fair share\n", i,
+               (double)each[i] * FLOODERS / (double)(sum + 1));
+        if (each[i] * FLOODERS * 2 < sum || sum == 0)
+            sim_fail(sim, "fairness", "node %zu gets less than half of its share", i);
+    }
+}
+
+bool measure_fairness(struct sim *sim)
+{
+    bool fair;
+
+    begin(sim, 1, FLOODERS);
+    sim->nodes[2].commit_usec = 20 * USEC_PER_MSEC;
+    await_ring(sim, FLOODERS);
+    while (sim->messages_count < FLOOD_MESSAGES && !sim->failed)
+        flood(sim);
+    check_shares(sim, 0);
+    /* A successor that hangs, and clients that do not stop: the bounds' checker looks on. */
+    node_pause(sim, &sim->nodes[1]);
+    for (unsigned i = 0; i < 2000 && sim->messages_count < MESSAGES_MAX && !sim->failed; i++)
+        flood(sim);
+    node_resume(sim, &sim->nodes[1]);
+    await_ring(sim, FLOODERS);
+    if (sim->failed)
+        printf("%s\n", sim->failure);
+    fair = !sim->failed;
+    sim_end(sim);
+    return fair;
+}
