@@ -42,6 +42,7 @@ struct daemon {
     struct event *signals[SIGNALS], *stop_timer;
     bool stopping, greeted;
     int exit_status;
+    uint64_t extended_at; /* when the start was last said to take long, monotonic µs */
 };
 
 /* Interest in writing comes and goes within one turn of the loop: with a list of changes the kernel
@@ -116,6 +117,18 @@ static void log_warnings(struct daemon *daemon, const struct config *config)
 {
     for (size_t i = 0; i < MIN(config->warnings_count, CONFIG_WARNINGS_MAX); i++)
         journal_log(daemon->journal, LINE_SETTING_IGNORED, "%s", config->warnings[i]);
+}
+
+/* The start takes long: an upgrade, or a check, of a large history. */
+static void on_working(void *userdata)
+{
+    struct daemon *daemon = userdata;
+    uint64_t now = engine_monotonic();
+
+    if (now - daemon->extended_at < START_EXTEND_USEC / 12)
+        return;
+    daemon->extended_at = now;
+    supervisor_starting();
 }
 
 static void on_nudged(void *userdata)
@@ -357,7 +370,7 @@ static int start_control(struct daemon *daemon, const char *state, char **ret_er
 static int start(struct daemon *daemon, char **ret_error)
 {
     struct engine_callbacks callbacks = {
-        .failed = on_failed, .nudged = on_nudged, .userdata = daemon};
+        .failed = on_failed, .nudged = on_nudged, .working = on_working, .userdata = daemon};
     _cleanup_free_ char *state = NULL;
     int result;
 

@@ -114,13 +114,21 @@ static void tell_of_damage(struct engine *engine)
                     "%u messages that waited to be sent were found in it, and will be", salvaged);
 }
 
+static void on_working(void *userdata)
+{
+    struct engine *engine = userdata;
+
+    engine->callbacks.working(engine->callbacks.userdata);
+}
+
 int engine_store_open(struct engine *engine, const char *state_directory, char **ret_error)
 {
     static const struct store_callbacks callbacks = {.stored = on_stored,
                                                      .failed = on_failed,
                                                      .fetched = on_fetched,
                                                      .pruned = on_pruned,
-                                                     .checked = on_checked};
+                                                     .checked = on_checked,
+                                                     .working = on_working};
     struct timeval interval = {.tv_sec = TICK_SEC};
     int result =
         store_open(state_directory, engine->base, &callbacks, engine, &engine->store, ret_error);

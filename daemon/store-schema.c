@@ -11,6 +11,9 @@
 #include "common/check.h"
 #include "common/util.h"
 
+/* Steps of SQLite's machine from one call of `working` to the next: some milliseconds. */
+#define PROGRESS_STEPS 100000
+
 /* What brings a database from each version to the next, kept as SQLite's user_version; a version
  * once released is never changed. The first one, from nothing:
  *
@@ -317,7 +320,21 @@ static int check_schema(sqlite3 *database)
     return result;
 }
 
-int store_schema_open(const char *path, sqlite3 **ret, char **ret_error)
+static int on_progress(void *userdata)
+{
+    const struct store_progress *progress = userdata;
+
+    progress->working(progress->userdata);
+    return 0;
+}
+
+void store_schema_end_progress(sqlite3 *database)
+{
+    sqlite3_progress_handler(database, 0, NULL, NULL);
+}
+
+int store_schema_open(const char *path, const struct store_progress *progress, sqlite3 **ret,
+                      char **ret_error)
 {
     sqlite3 *database = NULL;
     int result;
@@ -330,6 +347,8 @@ int store_schema_open(const char *path, sqlite3 **ret, char **ret_error)
     result = fail(database, result, path, ret_error);
     if (result == 0) {
         sqlite3_busy_timeout(database, STORE_BUSY_MSEC);
+        if (progress->working)
+            sqlite3_progress_handler(database, PROGRESS_STEPS, on_progress, (void *)progress);
         result = bring_up_to_date(database, path, ret_error);
     }
     if (result == 0)

@@ -9,10 +9,19 @@
 /* The file in the state directory. */
 #define STORE_FILE "history.db"
 
+/* Called often while the database works: that it gets on. */
+struct store_progress {
+    void (*working)(void *userdata); /* NULL: nobody wants to know */
+    void *userdata;
+};
+
 /* Opens the database for writing, makes it where there is none, and brings it to this build's
- * schema; one of an older schema is copied to PATH.version-N before. 0, or a negative errno with a
- * sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
-int store_schema_open(const char *path, sqlite3 **ret, char **ret_error);
+ * schema; one of an older schema is copied to PATH.version-N before. `progress` is told of by this
+ * call and by all that is done with the database, until store_schema_end_progress(). 0, or a
+ * negative errno with a sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
+int store_schema_open(const char *path, const struct store_progress *progress, sqlite3 **ret,
+                      char **ret_error);
+void store_schema_end_progress(sqlite3 *database);
 
 /* Gives the node and the database new ids. 0, or a negative errno with a sentence in `ret_error`
  * (to be freed). */

@@ -191,8 +191,10 @@ static int check_database(struct store *store, sqlite3 *database, char **ret_err
 
 static int try_open(struct store *store, struct store_writer **ret, char **ret_error)
 {
+    struct store_progress progress = {.working = store->callbacks.working,
+                                      .userdata = store->userdata};
     sqlite3 *database = NULL;
-    int result = store_schema_open(store->path, &database, ret_error);
+    int result = store_schema_open(store->path, &progress, &database, ret_error);
 
     if (result < 0)
         return result;
@@ -201,6 +203,7 @@ static int try_open(struct store *store, struct store_writer **ret, char **ret_e
     result = check_database(store, database, ret_error);
     if (result == 0)
         result = store_load(database, &store->contents);
+    store_schema_end_progress(database);
     if (result < 0)
         sqlite3_close(database);
     else
@@ -290,7 +293,7 @@ int store_renew_identity(const char *state_directory, struct ring_id *ret_node, 
         result = -ENOMEM;
     }
     if (result == 0)
-        result = store_schema_open(store.path, &database, ret_error);
+        result = store_schema_open(store.path, &(struct store_progress){0}, &database, ret_error);
     if (result == 0)
         result = store_schema_renew_identity(database, store.path, ret_node, ret_error);
     sqlite3_close(database);

@@ -51,6 +51,9 @@ struct store_callbacks {
     void (*pruned)(void *userdata, const struct store_pruned *pruned);
     /* A check of the whole database is done: it is sound, or (with a text) it is not. */
     void (*checked)(void *userdata, const char *error);
+    /* Opening takes its time (an upgrade of the schema, a check) and gets on. Called from inside
+     * store_open(), often; may be NULL. */
+    void (*working)(void *userdata);
 };
 
 /* Opens or makes the database `history.db` in the directory `state_directory` (which exists),

@@ -110,6 +110,12 @@ void supervisor_keep_socket(int fd)
 
 /* ---- what it says ---- */
 
+void supervisor_starting(void)
+{
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=upgrading or checking the history",
+               (unsigned long long)START_EXTEND_USEC);
+}
+
 void supervisor_ready(void)
 {
     sd_notify(0, "READY=1");

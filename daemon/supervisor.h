@@ -5,9 +5,13 @@
 
 #include <event2/event.h>
 
+#include "common/util.h"
 #include "engine.h"
 #include "journal.h"
 #include "keys.h"
+
+/* For how long systemd waits once more for a start that takes long. */
+#define START_EXTEND_USEC (60 * USEC_PER_SEC)
 
 struct supervisor;
 
@@ -29,6 +33,9 @@ int supervisor_inherited_socket(void);
 /* Has systemd keep it over a restart, and over a crash. */
 void supervisor_keep_socket(int fd);
 
+/* The start takes long and gets on: systemd is to wait for it. Needs saying every
+ * START_EXTEND_USEC / 2 at least. */
+void supervisor_starting(void);
 void supervisor_ready(void);
 void supervisor_stopping(void);
 void supervisor_reloading(uint64_t monotonic);

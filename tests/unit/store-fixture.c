@@ -70,10 +70,17 @@ static void on_checked(void *userdata, const char *error)
     completion->error = error ? strdup(error) : NULL;
 }
 
+static void on_working(void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    fixture->worked++;
+}
+
 void fixture_open(struct fixture *fixture)
 {
-    static const struct store_callbacks callbacks = {on_stored, on_failed, on_fetched, on_pruned,
-                                                     on_checked};
+    static const struct store_callbacks callbacks = {on_stored, on_failed,  on_fetched,
+                                                     on_pruned, on_checked, on_working};
     char *error = NULL;
     int result =
         store_open(fixture->directory, fixture->base, &callbacks, fixture, &fixture->store, &error);

@@ -22,6 +22,7 @@ struct fixture {
     void (*kept)(ring_ticket ticket); /* NULL, or called when writes are done */
     struct ring_id node;              /* as it was opened last */
     size_t pruned;                    /* messages removed so far */
+    size_t worked;                    /* how often opening said that it gets on */
     size_t count;                     /* completions so far, in their order */
     struct completion *completions;
 };

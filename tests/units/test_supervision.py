@@ -2,8 +2,13 @@
 several at once."""
 
 import re
+import socket
+import sqlite3
+import subprocess
 
 import pytest
+from base import BUILD, TREE
+from machine import PATIENCE
 from ringchat import SERVICE, configure, install
 from stall import Stall
 
@@ -127,3 +132,39 @@ def test_a_further_ring_starts_on_demand_too(host):
     host.systemctl("start", "ringchatd@lab.socket")
     host.control("--instance", "lab", "send", "for the lab")
     assert host.show("ringchatd@lab.service", "ActiveState") == "active"
+
+
+def old_database(path, messages):
+    """A history of the first version, as the unit tests have it, with more messages."""
+    text = (TREE / "tests/unit/test-store-damage.c").read_text()
+    lines = text[text.index("first_version[] ="):].split(";\n", 1)[0]
+    script = "".join(re.findall(r'^ *"(.*)"', lines, re.M))
+    database = sqlite3.connect(path)
+    database.executescript(script)
+    database.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "INSERT INTO message SELECT 10 * i, 1, i, 0, 0, randomblob(16), i, 0, 'u', 'n', 'main',"
+        " 'one of many' FROM n", [messages + 4])
+    database.execute("UPDATE held SET last = ? WHERE first = 4", [messages + 4])
+    database.commit()
+    database.close()
+
+
+def test_a_long_upgrade_of_the_history_asks_systemd_to_wait(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    old_database(state / "history.db", 50000)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(PATIENCE)
+        daemon = subprocess.Popen(
+            [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state", str(state),
+             "--socket", str(tmp_path / "control")], stderr=subprocess.DEVNULL,
+            env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        told = [""]
+        while "READY=1" not in told[-1].split("\n"):
+            told.append(notify.recv(4096).decode())
+        daemon.terminate()
+        assert daemon.wait(PATIENCE) == 0
+    waits = [one for one in told if re.search(r"^EXTEND_TIMEOUT_USEC=\d+$", one, re.M)]
+    assert waits and "STATUS=upgrading" in waits[0]
