@@ -2,22 +2,38 @@
 
 #include <stdio.h>
 
+/* A window with lines left out goes on until they are reported. */
+static bool is_over(const struct journal_limit_place *place, uint64_t now)
+{
+    return place->begun == 0 || (now - place->begun >= LIMIT_WINDOW && place->left_out == 0);
+}
+
+/* The key's own place, or one that is free. */
+static struct journal_limit_place *find(struct journal_limit *limit, uint64_t key, uint64_t now)
+{
+    struct journal_limit_place *free_one = &limit->places[LIMIT_PLACES - 1];
+
+    for (size_t i = LIMIT_PLACES; i-- > 0;) {
+        if (limit->places[i].begun != 0 && limit->places[i].key == key)
+            return &limit->places[i];
+        if (is_over(&limit->places[i], now))
+            free_one = &limit->places[i];
+    }
+    return free_one;
+}
+
 bool journal_limit_pass(struct journal_limit *limit, uint64_t key, const char *text, uint64_t now)
 {
-    size_t place = key % LIMIT_PLACES;
-    bool over = now - limit->places[place].begun >= LIMIT_WINDOW;
+    struct journal_limit_place *place = find(limit, key, now);
 
-    /* A window with lines left out goes on until they are reported. */
-    if (limit->places[place].begun == 0 || (over && limit->places[place].left_out == 0)) {
-        limit->places[place].begun = now;
-        limit->places[place].passed = 0;
-    }
-    if (limit->places[place].passed < LIMIT_BURST) {
-        limit->places[place].passed++;
+    if (is_over(place, now))
+        *place = (struct journal_limit_place){.key = key, .begun = now};
+    if (place->passed < LIMIT_BURST) {
+        place->passed++;
         return true;
     }
-    if (limit->places[place].left_out++ == 0)
-        snprintf(limit->places[place].text, LIMIT_TEXT_MAX, "%s", text);
+    if (place->left_out++ == 0)
+        snprintf(place->text, sizeof(place->text), "%s", text);
     return false;
 }
 

@@ -14,14 +14,15 @@
 #define LIMIT_BURST 20
 #define LIMIT_WINDOW (10 * USEC_PER_SEC)
 
-/* Keys share these places; those that meet in one share the limit. */
+/* Keys that are told apart within a window; where there are more, they share the last place. */
 #define LIMIT_PLACES 64
 
 /* What is shown of a line that was left out. */
 #define LIMIT_TEXT_MAX 120
 
 struct journal_limit {
-    struct {
+    struct journal_limit_place {
+        uint64_t key;
         uint64_t begun; /* the window, monotonic µs; 0: never used */
         size_t passed, left_out;
         char text[LIMIT_TEXT_MAX]; /* of the first that was left out */

@@ -328,7 +328,7 @@ static uint64_t limit_key(const struct journal_row *row, const char *peer)
 
     for (const char *at = peer ? peer : ""; *at; at++)
         hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
-    return hash ^ hash >> 32;
+    return hash * 0x100000001b3;
 }
 
 /* Takes over `text`, which may be NULL. */

@@ -115,6 +115,23 @@ static void test_a_line_that_comes_too_often_is_counted_and_then_reported(void *
     assert_true(journal_limit_pass(&limit, 1, "again", now + LIMIT_WINDOW));
 }
 
+static void test_lines_of_another_kind_are_not_left_out_with_it(void **unused)
+{
+    struct journal_limit limit = {0};
+
+    (void)unused;
+    for (unsigned i = 0; i < 10 * LIMIT_BURST; i++)
+        journal_limit_pass(&limit, 0, "a flood", 5);
+    for (uint64_t key = 1; key < LIMIT_PLACES; key++) {
+        for (unsigned i = 0; i < LIMIT_BURST; i++)
+            assert_true(journal_limit_pass(&limit, key << 32, "another", 5));
+        assert_false(journal_limit_pass(&limit, key << 32, "another", 5));
+    }
+    /* There is no place left for one more; it shares one. */
+    assert_false(journal_limit_pass(&limit, 77, "one more", 5));
+    assert_false(journal_limit_pass(&limit, 0, "a flood", 5));
+}
+
 static void test_a_line_that_comes_seldom_always_passes(void **unused)
 {
     struct journal_limit limit = {0};
@@ -134,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_a_hostile_name_cannot_drive_the_terminal),
         cmocka_unit_test(test_every_event_has_a_text),
         cmocka_unit_test(test_a_line_that_comes_too_often_is_counted_and_then_reported),
+        cmocka_unit_test(test_lines_of_another_kind_are_not_left_out_with_it),
         cmocka_unit_test(test_a_line_that_comes_seldom_always_passes),
     };
 

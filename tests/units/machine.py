@@ -143,12 +143,12 @@ class Machine:
     def write(self, path, text):
         self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat >"$1"', "sh", path, text=text)
 
-    def follow(self, *command):
-        """Starts a command that goes on printing."""
+    def follow(self, *command, keep_input=False):
+        """Starts a command that goes on printing. With `keep_input` its input does not end."""
         group = self.cgroup / f"follower{len(self.followers)}"
         group.mkdir()
-        process = self._popen(group, command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
+        process = self._popen(group, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.PIPE if keep_input else subprocess.DEVNULL)
         self.followers.append(Follower(f"{self.name}: {shlex.join(command)}", group, process))
         return self.followers[-1]
 
@@ -238,3 +238,5 @@ class Follower:
         self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
         self.process.stdout.close()
+        if self.process.stdin:
+            self.process.stdin.close()

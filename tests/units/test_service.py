@@ -63,17 +63,23 @@ def test_no_call_fails_while_a_killed_daemon_comes_back(running):
 
 def test_a_stop_stays_a_stop_while_clients_wait_for_the_daemon(running):
     tail = follow_events(running)
+    # A chat wants a terminal.
+    chat = running.follow("script", "-q", "-c", "stty -echo; ringchatctl chat", "/dev/null",
+                          keep_input=True)
+    running.control("send", "who is in the chat")
+    chat.wait_for("who is in the chat")
     journal = running.follow("journalctl", "-f", "-n", "0", "-u", SERVICE, "-o", "cat")
     running.systemctl("stop", SERVICE)
     journal.wait_for("Stopped")
     journal.stays_without("Start", seconds=10)
     assert running.show(SERVICE, "ActiveState") == "inactive"
     assert running.show(SERVICE, "SubState") == "dead"
-    assert tail.process.poll() is None
+    assert tail.process.poll() is None and chat.process.poll() is None
     # And the tail goes on when somebody starts the daemon again.
     running.systemctl("start", SERVICE)
     running.control("send", "the tail goes on")
     tail.wait_for("the tail goes on")
+    chat.wait_for("the tail goes on")
 
 
 def test_a_stop_leaves_the_ring_and_the_others_are_told(lab):
