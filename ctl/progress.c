@@ -76,7 +76,7 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t part, uint
     fflush(stderr);
 }
 
-void progress_clear(struct progress *progress)
+void progress_clear(const struct progress *progress)
 {
     if (progress->bar && progress->shown)
         fputs("\r\033[K", stderr);

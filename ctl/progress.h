@@ -18,4 +18,4 @@ void progress_begin(struct progress *progress, const struct context *context, co
 void progress_show(struct progress *progress, uint64_t done, uint64_t part, uint64_t total);
 
 /* Takes the bar off the screen: before anything else is printed, and at the end. */
-void progress_clear(struct progress *progress);
+void progress_clear(const struct progress *progress);

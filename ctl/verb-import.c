@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/bounds.h"
 #include "common/message.h"
 #include "common/util.h"
 #include "output.h"
+#include "progress.h"
 #include "verbs.h"
 
 /* A call stays far below JSON_CALL_BYTES_MAX, and takes a few ms. */
@@ -22,9 +21,6 @@
 
 /* Calls that wait for their replies: enough that neither side waits for the other. */
 #define BATCHES_MAX 4
-
-/* What takes longer than this shows how far it is, so often. */
-#define PROGRESS_USEC USEC_PER_SEC
 
 /* Messages of a call, with their lines. */
 struct batch {
@@ -43,43 +39,13 @@ struct importer {
     uint64_t imported, known, refused;
     struct batch batches[BATCHES_MAX]; /* a ring: the oldest wait for replies, the last is filled */
     size_t first, waiting;
-    bool shows_progress;
-    uint64_t begun, shown; /* monotonic µs */
+    struct progress progress;
 };
-
-static uint64_t monotonic_usec(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* ---- progress ---- */
-
-static void clear_progress(const struct importer *importer)
-{
-    if (importer->shown)
-        fputs("\r\033[K", stderr);
-}
-
-static void show_progress(struct importer *importer)
-{
-    uint64_t now = monotonic_usec();
-
-    if (!importer->shows_progress || now - MAX(importer->begun, importer->shown) < PROGRESS_USEC)
-        return;
-    clear_progress(importer);
-    importer->shown = now;
-    fprintf(stderr, "%" PRIu64 " lines", importer->line);
-    if (importer->size > 0)
-        fprintf(stderr, ", %.0f%%", 100.0 * (double)importer->taken / (double)importer->size);
-}
 
 static void refuse(struct importer *importer, uint64_t line, const char *reason)
 {
     importer->refused++;
-    clear_progress(importer);
+    progress_clear(&importer->progress);
     complain(EXIT_FAILED, "%s, line %" PRIu64 ": %s", importer->name, line, reason);
 }
 
@@ -205,7 +171,7 @@ static int take_file(struct importer *importer)
         importer->line++;
         importer->taken += (uint64_t)size;
         result = take_line(importer, line, (size_t)size);
-        show_progress(importer);
+        progress_show(&importer->progress, importer->line, importer->taken, importer->size);
     }
     free(line);
     if (result == 0 && ferror(importer->file))
@@ -223,7 +189,7 @@ static void report(const struct importer *importer)
 {
     struct json_object *object;
 
-    clear_progress(importer);
+    progress_clear(&importer->progress);
     if (!importer->context->json) {
         if (!importer->context->quiet)
             printf("%" PRIu64 " %s, %" PRIu64 " known already, %" PRIu64 " refused\n",
@@ -287,8 +253,7 @@ int verb_import(struct context *context, int argc, char **argv)
     if (result == 0)
         result = context_connect(context, &importer->client);
     if (result == 0) {
-        importer->begun = monotonic_usec();
-        importer->shows_progress = isatty(STDERR_FILENO) && !context->quiet;
+        progress_begin(&importer->progress, context, "lines");
         result = take_file(importer);
         if (result == 0)
             report(importer);
