@@ -10,6 +10,7 @@ import time
 
 import pytest
 from client import PATIENCE
+from host import DAEMON
 from keyring import give_keys, make_key, take_keys
 from flow import Flow
 from ring import await_ring, start_together
@@ -226,7 +227,8 @@ def test_10000_half_open_connections_are_not_felt(lab, key, record_property):
     record_property("calm_usec", calm)
     record_property("flooded_usec", flooded)
     assert flooded < 2 * calm + 2000
-    assert grown < 32 * 1024 * 1024
+    # A sanitizer keeps what was freed.
+    assert grown < 32 * 1024 * 1024 or b"__asan_init" in DAEMON.read_bytes()
 
 
 # ---- on the wire ----
