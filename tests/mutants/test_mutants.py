@@ -84,15 +84,17 @@ def examine(mutant, commands, directory):
 
 
 @pytest.fixture(scope="session")
-def examined(tmp_path_factory):
-    """All of them, as many at once as there are processors: name to what came of it."""
+def examined(tmp_path_factory, request):
+    """All that are asked for, as many at once as there are processors: name to what came of it."""
     commands = {pathlib.Path(entry["file"]).name: entry
                 for entry in json.loads((BUILD / "compile_commands.json").read_text())
                 if "daemon/ring/libring" in entry["output"]}
     directory = tmp_path_factory.mktemp("mutants")
+    wanted = {item.callspec.params["name"] for item in request.session.items
+              if hasattr(item, "callspec")}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return {mutant[0]: pool.submit(examine, mutant, commands, directory / str(number))
-                for number, mutant in enumerate(MUTANTS)}
+                for number, mutant in enumerate(MUTANTS) if mutant[0] in wanted}
 
 
 @pytest.mark.parametrize("name", [mutant[0] for mutant in MUTANTS])
