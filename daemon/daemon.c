@@ -418,6 +418,8 @@ static void stop(struct daemon *daemon)
     }
     if (daemon->stop_timer)
         event_free(daemon->stop_timer);
+    /* A connection that is being freed waits for callbacks of its own, which only the loop runs. */
+    event_base_loop(daemon->base, EVLOOP_NONBLOCK);
     event_base_free(daemon->base);
     journal_free(daemon->journal);
     libevent_global_shutdown();

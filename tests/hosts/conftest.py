@@ -97,8 +97,8 @@ def end_all(hosts):
     for host in running:
         host.process.terminate()
     statuses = {host.name: host.process.wait(PATIENCE) for host in running}
-    findings = {host.name: host.findings() for host in hosts if host.findings()}
-    assert not findings
+    findings = [f"{host.name}: {host.findings()}" for host in hosts if host.findings()]
+    assert not findings, "\n".join(findings)
     assert all(status == 0 for status in statuses.values()), statuses
 
 

@@ -147,8 +147,10 @@ class Host:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def findings(self):
-        """What sanitizers said of this host's daemon."""
-        return [line for line in self.log_text().splitlines() if FINDINGS.search(line)]
+        """What sanitizers said of this host's daemon, and all that follows it."""
+        text = self.log_text()
+        match = FINDINGS.search(text)
+        return text[match.start():] if match else ""
 
     # ---- ringchatctl ----
 

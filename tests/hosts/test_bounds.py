@@ -16,8 +16,9 @@ MIB = 1 << 20
 PATIENT = "[Ring]\nHeartbeatIntervalSec=10\nHeartbeatTimeoutSec=30\nLinkTimeoutSec=30\n"
 
 # What a daemon may hold beside what it held before: its own window and those of two others, what
-# waits for a window, and the calls of the clients. A sanitizer keeps what is freed for a while.
-GROWTH = (256 if SANITIZED else 64) * MIB
+# waits for a window, and the calls of the clients. A sanitizer keeps up to 256 MiB of what is
+# freed, and surrounds what is not.
+GROWTH = (512 if SANITIZED else 64) * MIB
 
 
 class Flooder:
