@@ -31,6 +31,7 @@ struct store_thread {
     int wakeup;       /* eventfd: something is done */
     bool has_steps;   /* the thread's: there may be something for store_writer_step() */
     uint64_t stepped; /* the thread's: when it did one, monotonic µs */
+    bool quiet;       /* the thread's: nothing was asked of it since */
     pthread_t thread;
     bool running;
 
@@ -192,6 +193,7 @@ static bool step(struct store_thread *thread)
     job->type = STORE_JOB_STEP;
     result = store_writer_step(thread->writer, &job->pruned, &thread->has_steps);
     thread->stepped = monotonic_usec();
+    thread->quiet = true;
     if (result != SQLITE_OK)
         give_back_failed(thread, job, 0, result);
     else if (job->pruned.messages > 0)
@@ -222,10 +224,12 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
 
     pthread_mutex_lock(&thread->mutex);
     if (thread->has_steps && !thread->stopping)
-        quiet = monotonic_usec() - thread->stepped > STORE_STEP_USEC || !wait_a_moment(thread);
+        quiet = monotonic_usec() - thread->stepped > STORE_STEP_USEC ||
+                (thread->quiet && !thread->todo.first) || !wait_a_moment(thread);
     while (!quiet && !thread->todo.first && !thread->stopping)
         pthread_cond_wait(&thread->work, &thread->mutex);
     *ret = quiet ? NULL : jobs_take(&thread->todo);
+    thread->quiet = quiet;
     pthread_mutex_unlock(&thread->mutex);
     return !quiet;
 }
