@@ -135,42 +135,56 @@ static int add(struct importer *importer, struct json_object *message, size_t si
     return 0;
 }
 
-static int take_line(struct importer *importer, char *line, size_t size)
+/* A line, of which no more than fits is kept; `ret_size` tells how long it is. False: there is
+ * none.
+ */
+static bool read_line(struct importer *importer, char *line, size_t *ret_size)
+{
+    size_t size = 0;
+    int c;
+
+    while ((c = getc_unlocked(importer->file)) != EOF && c != '\n') {
+        if (size < IMPORT_LINE_BYTES_MAX)
+            line[size] = (char)c;
+        size++;
+    }
+    line[MIN(size, (size_t)IMPORT_LINE_BYTES_MAX)] = '\0';
+    importer->taken += size + 1;
+    importer->line++;
+    *ret_size = size;
+    return c != EOF || size > 0;
+}
+
+static int take_line(struct importer *importer, const char *line, size_t size)
 {
     struct json_object *object;
     struct chat_message chat;
     int result = 0;
 
-    if (size > 0 && line[size - 1] == '\n')
-        line[--size] = '\0';
-    if (strspn(line, " \t\r") == size)
-        return 0;
     if (size > IMPORT_LINE_BYTES_MAX) {
         refuse(importer, importer->line, "it is too long");
         return 0;
     }
+    if (strspn(line, " \t\r") == size)
+        return 0;
     object = strlen(line) == size ? json_tokener_parse(line) : NULL;
-    if (!object || message_from_json(object, &chat) < 0) {
+    if (!object || message_from_json(object, &chat) < 0)
         refuse(importer, importer->line, "this is no message as export writes it");
-    } else {
+    else
         /* Only a message's own fields: what a tail adds is left out. */
         result = add(importer, message_to_json(&chat), size);
-    }
     json_object_put(object);
     return result;
 }
 
 static int take_file(struct importer *importer)
 {
-    char *line = NULL;
-    size_t allocated = 0;
-    ssize_t size;
-    int result = 0;
+    char *line = malloc(IMPORT_LINE_BYTES_MAX + 1);
+    size_t size;
+    int result = line ? 0 : complain(EXIT_FAILED, "out of memory");
 
-    while (result == 0 && (size = getline(&line, &allocated, importer->file)) >= 0) {
-        importer->line++;
-        importer->taken += (uint64_t)size;
-        result = take_line(importer, line, (size_t)size);
+    while (result == 0 && read_line(importer, line, &size)) {
+        result = take_line(importer, line, size);
         progress_show(&importer->progress, importer->line, importer->taken, importer->size);
     }
     free(line);
@@ -185,7 +199,7 @@ static int take_file(struct importer *importer)
 
 /* ---- the verb ---- */
 
-static void report(const struct importer *importer)
+static void report(struct importer *importer)
 {
     struct json_object *object;
 
