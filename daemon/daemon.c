@@ -294,7 +294,11 @@ static void warn_of_other_key(const struct daemon *daemon,
 static void warnings(void *userdata, void (*add)(void *list, const char *text), void *list)
 {
     const struct daemon *daemon = userdata;
+    unsigned salvaged;
+    const char *notice = store_get_notice(engine_get_store(daemon->engine), &salvaged);
 
+    if (notice)
+        add(list, notice);
     switch (keys_get_mode(daemon->keys)) {
     case KEYS_MISSING:
         add(list, "no ring key: this host stays alone and stores messages here only; on a first "
