@@ -57,6 +57,10 @@ void fixture_leave_alone(struct fixture *fixture, const char *query);
     "SELECT (SELECT total(last - first + 1) FROM held)"                                            \
     " - (SELECT total(last - first + 1) FROM indexed)"
 
+/* Whether something below the horizon is left. */
+#define ANYTHING_BELOW                                                                             \
+    "SELECT EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
+
 /* What the store said on opening that it holds of an origin; NULL: nothing. */
 const struct ring_held *held_of(struct fixture *fixture, unsigned origin);
 

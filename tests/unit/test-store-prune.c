@@ -15,9 +15,6 @@
 #include "daemon/retention.h"
 #include "store-fixture.h"
 
-#define ANYTHING_BELOW                                                                             \
-    "SELECT EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
-
 static void set_horizon(struct fixture *fixture, uint64_t horizon)
 {
     struct ring_state state = {.horizon = horizon};
