@@ -91,12 +91,13 @@ static char *state_path(const char *node_id, const char *suffix)
 /* A line is "cursor CURSOR" or "unread COUNT ROOM"; others are of another version. */
 static void take_line(struct rooms *rooms, char *line)
 {
-    char *value = line + strcspn(line, " "), *end;
+    char *value, *end;
     unsigned long long unread;
     struct room *room;
 
     line[strcspn(line, "\n")] = '\0';
-    if (*value == '\0')
+    value = strchr(line, ' ');
+    if (!value)
         return;
     *value++ = '\0';
     if (strcmp(line, "cursor") == 0)
