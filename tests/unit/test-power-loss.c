@@ -109,18 +109,18 @@ static uint64_t hlc_of_ticket(ring_ticket ticket)
 /* Some groups of writes, with time in between for what the store does by itself. */
 static void write_much(struct fixture *fixture)
 {
-    for (unsigned i = 0; i < 900; i++) {
+    for (unsigned i = 0; i < 560; i++) {
         write_one(fixture);
-        if (i % 150 == 149) {
+        if (i % 110 == 109) {
             fixture_wait(fixture, STORED, fixture->next_ticket);
             fixture_leave_alone(fixture, UNINDEXED);
         }
-        if (i == 600) {
+        if (i == 400) {
             struct ring_state now = {.run = fixture->next_ticket + 1};
             size_t before = fixture->pruned;
 
             pruning.at = fault_vfs_count();
-            now.horizon = pruning.horizon = hlc_of_ticket(200);
+            now.horizon = pruning.horizon = hlc_of_ticket(150);
             while (fixture->pruned == before) {
                 promise(submit_state(fixture, &now),
                         (struct promise){PROMISE_STATE, .run = now.run});
