@@ -51,22 +51,6 @@ def test_chat_shows_who_comes_goes_and_leads_and_delivers_to_all(hosts):
         chat.wait_for("^  ╰─.*─▶╯$")
 
 
-def test_an_own_line_goes_on_without_hosts_that_hang_and_reaches_them_later(hosts):
-    """Every other process is stopped: the host goes on alone, and they get it later."""
-    first, *others = hosts
-    with open_chat(first) as chat:
-        chat.wait_for("^-- 3 members: ")
-        for host in others:
-            host.pause()
-        chat.enter("a line meanwhile")
-        chat.wait_for(r"a line meanwhile \(delivered to 1\)$")
-        for host in others:
-            host.resume()
-        await_ring(hosts)
-        assert len([message for message in others[0].messages()
-                    if message["text"] == "a line meanwhile"]) == 1
-
-
 def test_hosts_of_one_name_are_told_apart_everywhere(lab):
     hosts = lab.make_hosts(2)
     for host in hosts:

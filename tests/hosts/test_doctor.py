@@ -103,16 +103,6 @@ def test_a_host_with_another_key_is_named(lab):
     assert " uses key " in keys[0]["text"] and "key add" in keys[0]["cure"]
 
 
-def test_a_host_whose_clock_is_wrong_is_named(lab):
-    host, other = lab.make_hosts(2)
-    other.set_clock(-3600)
-    start_together([host, other])
-    await_wrong(host, {("clock", None)})
-    [check] = [check for check in checks(host) if check["check"] == "clock"]
-    assert any(f"the clock of {name} is" in check["text"] for name in (host.name, other.name))
-    assert any("clock" in warning for warning in host.json("status")["warnings"])
-
-
 def test_a_disk_that_is_nearly_full_is_warned_of(lab):
     [host] = lab.make_hosts(1)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", host.state], check=True)
