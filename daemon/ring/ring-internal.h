@@ -212,6 +212,7 @@ void sync_fill_received(struct ring *ring, struct packet *packet, const struct m
 void sync_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
                   struct packet *const *packets);
 void sync_received(struct ring *ring);
+void sync_tick(struct ring *ring);
 void sync_progress_received(struct ring *ring, struct reader *reader, struct packet *packet);
 void sync_go(struct ring *ring);
 

@@ -21,6 +21,7 @@ enum timer {
     TIMER_PROBE,          /* the next round of probes, or their end */
     TIMER_HOP,            /* the token's next holder does not acknowledge */
     TIMER_DEADLINE,       /* the formation makes no progress */
+    TIMER_SYNC,           /* this disk has what the formation waits for still to write */
     TIMER_LINK_BROKE,     /* a link of the formation broke: start the next one */
     TIMER_OUTBOX,         /* queued messages have waited long enough to be worth a write */
     TIMER_LEAVE,          /* leaving takes too long */

@@ -82,6 +82,9 @@ static void fire(struct ring *ring, enum timer timer)
     case TIMER_DEADLINE:
         formation_no_progress(ring);
         return;
+    case TIMER_SYNC:
+        sync_tick(ring);
+        return;
     case TIMER_LINK_BROKE:
         formation_link_broke(ring);
         return;

@@ -155,15 +155,11 @@ static bool has_all_unsettled(const struct ring *ring)
     return true;
 }
 
-/* Nobody gives up on a node that gets on. */
-static void report_progress(struct ring *ring)
+static void tell_progress(struct ring *ring)
 {
     struct formation *formation = ring->formation;
     struct writer writer;
 
-    if (!formation->filled || ring->stored_ticket <= formation->progress_reported ||
-        ring->now - formation->progress_at < PROGRESS_INTERVAL)
-        return;
     formation->filled = false;
     formation->progress_reported = ring->stored_ticket;
     formation->progress_at = ring->now;
@@ -171,6 +167,30 @@ static void report_progress(struct ring *ring)
     write_id(&writer, &ring->config.id);
     link_send(ring, ring->successor, writer_end(&writer));
     formation_arm_deadline(ring);
+}
+
+/* Nobody gives up on a node that gets on. */
+static void report_progress(struct ring *ring)
+{
+    const struct formation *formation = ring->formation;
+
+    if (formation->filled && ring->stored_ticket > formation->progress_reported &&
+        ring->now - formation->progress_at >= PROGRESS_INTERVAL)
+        tell_progress(ring);
+}
+
+/* Everything is here, and this disk is still at it. However slow it is, it gets through what it was
+ * given, or is found to hang (stall.c): another formation would only give it more to write. */
+static void wait_for_disk(struct ring *ring)
+{
+    if (ring->timers[TIMER_SYNC] == NEVER)
+        ring_arm(ring, TIMER_SYNC, PROGRESS_INTERVAL);
+}
+
+void sync_tick(struct ring *ring)
+{
+    tell_progress(ring);
+    sync_check(ring);
 }
 
 static void pass_sync(struct ring *ring)
@@ -198,8 +218,10 @@ void sync_check(struct ring *ring)
     if (!is_stored(ring, formation->unsettled_written) ||
         !is_stored(ring, formation->state_written)) {
         report_progress(ring);
+        wait_for_disk(ring);
         return;
     }
+    ring_disarm(ring, TIMER_SYNC);
     sync = formation->sync;
     if (sync == SYNC_NONE)
         return;
@@ -270,7 +292,8 @@ static void answer_election(struct ring *ring)
 
 void sync_go(struct ring *ring)
 {
-    static const enum timer stopped[] = {TIMER_DEADLINE, TIMER_HOP, TIMER_LINK_BROKE, TIMER_PROBE};
+    static const enum timer stopped[] = {TIMER_DEADLINE, TIMER_HOP, TIMER_SYNC, TIMER_LINK_BROKE,
+                                         TIMER_PROBE};
     struct formation_cause broke = {.reason = "the link to the successor broke before START"};
     struct formation *formation = ring->formation;
 
