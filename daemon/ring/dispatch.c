@@ -59,10 +59,11 @@ static int take_CLONE(struct ring *ring, struct frame *frame)
     return clone_received(ring, &frame->reader);
 }
 
+/* The token comes over a connection of its own: taking part closes what is in use. */
 static int take_GATHER(struct ring *ring, struct frame *frame)
 {
     struct token token = {0};
-    int result = token_read(frame->packet, &token);
+    int result = frame->link->role == LINK_NEW ? token_read(frame->packet, &token) : -EBADMSG;
 
     if (result == 0)
         gather_received(ring, frame->link, &token);
@@ -110,8 +111,7 @@ static int take_FILL(struct ring *ring, struct frame *frame)
 
     if (message_unpack(frame->packet, &message) < 0)
         return -EBADMSG;
-    sync_fill_received(ring, frame->packet, &message);
-    return 0;
+    return sync_fill_received(ring, frame->packet, &message);
 }
 
 static int take_SYNC(struct ring *ring, struct frame *frame)
@@ -196,8 +196,7 @@ static int take_REPAIR(struct ring *ring, struct frame *frame)
 
     if (message_unpack(frame->packet, &message) < 0)
         return -EBADMSG;
-    repair_received(ring, frame->packet, &message, &frame->link->peer);
-    return 0;
+    return repair_received(ring, frame->packet, &message, &frame->link->peer);
 }
 
 static int take_REPAIR_FAR(struct ring *ring, struct frame *frame)

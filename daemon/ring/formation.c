@@ -131,9 +131,9 @@ static void hang_up_unless(struct ring *ring, struct link *link, const struct li
 /* Leaves the formation before, freezes, and takes part in this one. The token is taken over. */
 bool formation_join(struct ring *ring, struct token *token)
 {
-    static const enum timer stopped[] = {TIMER_HEARTBEAT,  TIMER_HEARTBEAT_LOST, TIMER_HOP,
-                                         TIMER_PROBE,      TIMER_SYNC,           TIMER_LINK_BROKE,
-                                         TIMER_MERGE,      TIMER_CHOOSE_OFFER,   TIMER_MERGE_GIVE_UP};
+    static const enum timer stopped[] = {
+        TIMER_HEARTBEAT,  TIMER_HEARTBEAT_LOST, TIMER_HOP,          TIMER_PROBE,        TIMER_SYNC,
+        TIMER_LINK_BROKE, TIMER_MERGE,          TIMER_CHOOSE_OFFER, TIMER_MERGE_GIVE_UP};
     struct formation *formation = ring->formation;
 
     if (formation) {

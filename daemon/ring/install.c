@@ -207,6 +207,18 @@ void install_begin(struct ring *ring)
     }
 }
 
+/* What is to be had of this node's own messages is behind its live traffic. */
+static bool is_below_cut(const struct ring *ring, const struct install *install, uint64_t cut)
+{
+    for (size_t i = 0; i < install->unsettled.count; i++) {
+        const struct range *range = &install->unsettled.list[i];
+
+        if (ring_id_equal(&range->origin, &ring->config.id) && range->interval.to > cut)
+            return false;
+    }
+    return intervals_top(&ring->self->held) <= cut;
+}
+
 /* The INSTALL must make sense, and this node's link must lead to its successor in it. */
 static bool is_sound(const struct ring *ring, const struct install *install)
 {
@@ -218,7 +230,8 @@ static bool is_sound(const struct ring *ring, const struct install *install)
             self = i;
         leader |= ring_id_equal(&install->members[i].id, &install->leader);
     }
-    return install->count >= 2 && self < install->count && leader;
+    return install->count >= 2 && self < install->count && leader &&
+           is_below_cut(ring, install, install->cuts[self]);
 }
 
 static bool leads_to_successor(const struct ring *ring, const struct install *install)

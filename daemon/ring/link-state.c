@@ -167,7 +167,8 @@ bool link_hello(struct ring *ring, struct link *link, const struct packet *packe
     link->instance = read_u64(&reader);
     link->peer_timeout = read_u32(&reader) * USEC_PER_MSEC;
     name = read_name(&reader, RING_NAME_BYTES_MAX);
-    if (reader.failed || name.size != ring->config.ring.size ||
+    /* Pings for one that waits no time would never end. */
+    if (reader.failed || link->peer_timeout == 0 || name.size != ring->config.ring.size ||
         memcmp(name.data, ring->ring_name, name.size) != 0)
         return false;
     if (link->number % 2 == 0 && !ring_id_equal(&id, &link->peer))

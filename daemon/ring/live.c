@@ -183,6 +183,8 @@ void live_answer_all(struct ring *ring, enum ring_reply reply)
         message_answer(ring, list_entry(at, struct held_message, list), reply);
     list_for_each (at, &ring->self->messages)
         message_answer(ring, list_entry(at, struct held_message, list), reply);
+    list_for_each (at, &ring->repaired)
+        message_answer(ring, list_entry(at, struct held_message, list), reply);
 }
 
 /* ---- from the queue to the ring ---- */

@@ -29,12 +29,14 @@ enum merge_refusal {
     MERGE_NOT_LEADER = 1,
     MERGE_FORMING = 2,
     MERGE_HELD_OFF = 3,
+    MERGE_FULL = 4,
 };
 
 static const char *const refusal_texts[] = {
     [MERGE_NOT_LEADER] = "it does not lead its ring",
     [MERGE_FORMING] = "it is forming a view",
     [MERGE_HELD_OFF] = "an earlier merge did not hold, it waits",
+    [MERGE_FULL] = "its ring is full",
 };
 
 void merges_free(struct merge *merges)
@@ -132,7 +134,7 @@ void merge_refused(struct ring *ring, struct link *link, struct reader *reader)
     uint64_t wait = read_u64(reader);
 
     if (link != ring->merge_link || reader->failed || reason < MERGE_NOT_LEADER ||
-        reason > MERGE_HELD_OFF)
+        reason > MERGE_FULL)
         return;
     ring_emit_event_about(ring, RING_EVENT_MERGE_REFUSED, &link->peer)->reason =
         refusal_texts[reason];
@@ -188,7 +190,6 @@ void merge_add(struct ring *ring, struct link *link, struct merge *merge)
     event->peer = link->peer;
     event->address = link->remote;
     event->number = merge->count;
-    merge->leader = link->peer;
     while (*place) {
         struct merge *other = *place;
 
@@ -209,6 +210,27 @@ void merge_add(struct ring *ring, struct link *link, struct merge *merge)
         ring_arm(ring, TIMER_MERGE, MERGE_TIME);
 }
 
+static size_t newcomers_of(const struct ring *ring, const struct merge *merge)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < merge->count; i++)
+        count += !view_member(ring, &merge->members[i].id);
+    return count;
+}
+
+/* A ring has MEMBERS_MAX members: nobody loses the place to a newcomer. */
+static bool has_room(const struct ring *ring, const struct merge *merge)
+{
+    size_t count = ring->view.count + newcomers_of(ring, merge);
+
+    for (const struct merge *other = ring->merges; other; other = other->next) {
+        if (!ring_id_equal(&other->leader, &merge->leader))
+            count += newcomers_of(ring, other);
+    }
+    return count <= MEMBERS_MAX;
+}
+
 int merge_received(struct ring *ring, struct link *link, struct reader *reader)
 {
     struct merge *merge = merge_read(ring, reader);
@@ -216,6 +238,12 @@ int merge_received(struct ring *ring, struct link *link, struct reader *reader)
     if (!merge)
         return -EBADMSG;
     ring->highest_epoch = MAX(ring->highest_epoch, merge->epoch);
+    merge->leader = link->peer;
+    if (ring->phase == RING_LIVE && view_is_leader(ring) && !has_room(ring, merge)) {
+        free(merge);
+        refuse(ring, link, MERGE_FULL);
+        return 0;
+    }
     if (ring->phase == RING_LIVE && view_is_leader(ring) && !ring->leaving &&
         flap_wait(ring, &link->peer) == 0) {
         if (!clone_suspected(ring, link, merge))

@@ -7,6 +7,8 @@
 
 #include "ring-internal.h"
 
+#include <errno.h>
+
 #include "common/util.h"
 
 /* Repair that has been quiet for this long is told as one event. */
@@ -48,6 +50,14 @@ void repair_done(struct ring *ring)
 
 /* ---- receiving ---- */
 
+/* Whether the message is, or will be, one of this view's live traffic. */
+static bool is_live(const struct ring *ring, const struct origin *origin, uint64_t seq)
+{
+    if (origin == ring->self)
+        return seq > ring->seq;
+    return view_member(ring, &origin->id) && seq > origin->last;
+}
+
 static void acknowledge(struct ring *ring, const struct ring_id *supplier, uint64_t bytes)
 {
     struct writer writer;
@@ -59,23 +69,24 @@ static void acknowledge(struct ring *ring, const struct ring_id *supplier, uint6
     link_send(ring, ring->predecessor, writer_end(&writer));
 }
 
-void repair_received(struct ring *ring, struct packet *packet, const struct message *message,
-                     const struct ring_id *supplier)
+int repair_received(struct ring *ring, struct packet *packet, const struct message *message,
+                    const struct ring_id *supplier)
 {
     struct origin *origin = origin_get(ring, &message->key.origin);
     uint64_t seq = message->key.seq;
     struct held_message *held;
 
     if (!origin)
-        return;
-    if (seq == 0 || intervals_contain(&origin->held, seq) ||
-        message->key.hlc < ring->state.horizon) {
+        return 0;
+    if (seq == 0 || is_live(ring, origin, seq))
+        return -EBADMSG;
+    if (intervals_contain(&origin->held, seq) || message->key.hlc < ring->state.horizon) {
         acknowledge(ring, supplier, packet->size);
-        return;
+        return 0;
     }
     held = message_new(ring, message, packet);
     if (!held)
-        return;
+        return 0;
     held->settled = held->repaired = true;
     held->repair_tag = ring->view.formation.tag;
     held->supplier = *supplier;
@@ -84,6 +95,7 @@ void repair_received(struct ring *ring, struct packet *packet, const struct mess
         ring->broken = true;
     clock_received(ring, message->key.hlc);
     message_write(ring, held);
+    return 0;
 }
 
 static void one_stored(struct ring *ring, struct held_message *held)
@@ -158,12 +170,24 @@ static void import(struct ring *ring, ring_ticket ticket, const struct message *
     message_write(ring, held);
 }
 
-/* Whether the message is, or will be, one of this view's live traffic. */
-static bool is_live(const struct ring *ring, const struct origin *origin, uint64_t seq)
+static bool is_unwritten(const struct ring *ring, const struct list *head,
+                         const struct origin *origin, uint64_t seq)
 {
-    if (origin == ring->self)
-        return seq > ring->seq;
-    return view_member(ring, &origin->id) && seq > origin->last;
+    list_for_each (at, head) {
+        const struct held_message *held = list_entry(at, struct held_message, list);
+
+        if (held->key.seq == seq && ring_id_equal(&held->key.origin, &origin->id))
+            return !is_stored(ring, held->stored);
+    }
+    return false;
+}
+
+/* Whether the message has come, live or by repair, and is not on this disk yet. */
+static bool is_being_written(const struct ring *ring, const struct origin *origin, uint64_t seq)
+{
+    return ring->stored_ticket < ring->last_ticket && intervals_contain(&origin->held, seq) &&
+           (is_unwritten(ring, &ring->repaired, origin, seq) ||
+            is_unwritten(ring, &origin->messages, origin, seq));
 }
 
 void repair_import(struct ring *ring, ring_ticket ticket, const struct message *message)
@@ -174,6 +198,8 @@ void repair_import(struct ring *ring, ring_ticket ticket, const struct message *
         return;
     if (ring->phase == RING_FAILED) {
         ring_emit_reply(ring, ticket, RING_STORE_BROKEN);
+    } else if (is_being_written(ring, origin, message->key.seq)) {
+        ring_emit_reply(ring, ticket, RING_BUSY);
     } else if (intervals_contain(&origin->held, message->key.seq) ||
                message->key.hlc < ring->state.horizon) {
         struct ring_output *output = ring_emit(ring, RING_REPLY);

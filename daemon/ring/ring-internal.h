@@ -208,7 +208,7 @@ int install_received(struct ring *ring, struct packet *packet, struct install *i
 void sync_check(struct ring *ring);
 void sync_want(struct ring *ring);
 void sync_want_received(struct ring *ring, struct ranges *wants);
-void sync_fill_received(struct ring *ring, struct packet *packet, const struct message *message);
+int sync_fill_received(struct ring *ring, struct packet *packet, const struct message *message);
 void sync_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
                   struct packet *const *packets);
 void sync_received(struct ring *ring);
@@ -300,8 +300,8 @@ int clone_received(struct ring *ring, struct reader *reader);
 
 void repair_started(struct ring *ring);
 void repair_stopped(struct ring *ring);
-void repair_received(struct ring *ring, struct packet *packet, const struct message *message,
-                     const struct ring_id *supplier);
+int repair_received(struct ring *ring, struct packet *packet, const struct message *message,
+                    const struct ring_id *supplier);
 /* A message from a backup. */
 void repair_import(struct ring *ring, ring_ticket ticket, const struct message *message);
 int repair_far_received(struct ring *ring, struct packet *packet, const struct message *message);

@@ -299,8 +299,7 @@ int repair_far_received(struct ring *ring, struct packet *packet, const struct m
         ring_id_equal(&supplier, &ring->config.id))
         return -EBADMSG;
     if (ring_id_equal(&target, &ring->config.id))
-        repair_received(ring, packet, message, &supplier);
-    else
-        link_send(ring, ring->successor, packet_ref(packet));
+        return repair_received(ring, packet, message, &supplier);
+    link_send(ring, ring->successor, packet_ref(packet));
     return 0;
 }

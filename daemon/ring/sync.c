@@ -7,6 +7,7 @@
 
 #include "ring-internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -108,12 +109,10 @@ void sync_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
     fetch_fill(ring, &rest);
 }
 
-static bool successor_wants(const struct ring *ring, const struct message_key *key)
+static bool are_in(const struct ranges *ranges, const struct message_key *key)
 {
-    const struct ranges *wants = &ring->formation->successor_wants;
-
-    for (size_t i = 0; i < wants->count; i++) {
-        const struct range *range = &wants->list[i];
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct range *range = &ranges->list[i];
 
         if (ring_id_equal(&range->origin, &key->origin) && range->interval.from <= key->seq &&
             key->seq <= range->interval.to)
@@ -122,23 +121,29 @@ static bool successor_wants(const struct ring *ring, const struct message_key *k
     return false;
 }
 
-void sync_fill_received(struct ring *ring, struct packet *packet, const struct message *message)
+int sync_fill_received(struct ring *ring, struct packet *packet, const struct message *message)
 {
-    struct origin *origin = origin_get(ring, &message->key.origin);
+    struct formation *formation = ring->formation;
     struct held_message *held;
+    struct origin *origin;
 
-    if (!origin || !ring->formation->installed ||
-        intervals_contain(&origin->held, message->key.seq))
-        return;
+    if (!formation->installed)
+        return 0;
+    if (!are_in(&formation->install.unsettled, &message->key))
+        return -EBADMSG;
+    origin = origin_get(ring, &message->key.origin);
+    if (!origin || intervals_contain(&origin->held, message->key.seq))
+        return 0;
     held = message_take(ring, origin, message, packet);
     if (!held)
-        return;
+        return 0;
     message_write(ring, held);
-    ring->formation->filled = true;
+    formation->filled = true;
     formation_arm_deadline(ring);
-    if (successor_wants(ring, &message->key))
+    if (are_in(&formation->successor_wants, &message->key))
         link_send(ring, ring->successor, packet_ref(packet));
     sync_check(ring);
+    return 0;
 }
 
 /* ---- SYNC ---- */
