@@ -207,6 +207,11 @@
  * are ms), as the ring's clock is raised to it for ever. */
 #define IMPORT_HLC_MAX (1ULL << 62)
 
+/* A run in a message that is imported may be at most this: the seconds from 2020 to 2080, when
+ * clocks are believed (daemon/ring/clock.c), and more starts on top than anybody makes. What is
+ * held of a node raises the node's own run above it, and that has 31 bits. */
+#define IMPORT_RUN_MAX 0x71000000U
+
 /* An import that finds the ring being formed, or a message still on its way, tries again after
  * this, and in all for so long. */
 #define IMPORT_RETRY_USEC (50 * USEC_PER_MSEC)

@@ -84,7 +84,7 @@ static const char *find_fault(const struct message *message)
     if (message->key.hlc == 0 || message->key.hlc > IMPORT_HLC_MAX)
         return "its clock cannot be";
     if (message->key.seq >> 32 == 0 || (uint32_t)message->key.seq == 0 ||
-        message->key.seq > INT64_MAX)
+        message->key.seq >> 32 > IMPORT_RUN_MAX)
         return "its seq cannot be";
     if (message->user.size > USER_BYTES_MAX || message->node.size > NAME_BYTES_MAX ||
         message->room.size == 0 || message->room.size > ROOM_BYTES_MAX)

@@ -130,6 +130,9 @@ def test_lines_that_cannot_be_taken_are_refused_by_their_number(daemon):
     # The same key with another clock: the order is hlc, origin and seq as digits.
     wrong[13] = changed(lines[0], order="0" + "123456789abcdef" + first["order"][16:])
     wrong[14] = changed(lines[0], order="f" * 16 + first["order"][16:])
+    # What is held of a node raises its own run: above this, no run would be left for it.
+    wrong[15] = changed(lines[0], seq="2147483647-1", id="00000000-0000-4000-8000-000000000002",
+                        order=first["order"][:-16] + "7fffffff00000001")
     text = b"\n".join([*wrong.values(), lines[2], b"", lines[3]]) + b"\n"
     for arguments in (["import", "--check", "-"], ["import", "-"]):
         done = daemon.control(*arguments, text=text)
@@ -139,6 +142,7 @@ def test_lines_that_cannot_be_taken_are_refused_by_their_number(daemon):
         assert len(reported) == len(wrong)
         for number in wrong:
             assert sum(f"line {number}: " in line for line in reported) == 1, (number, reported)
+        assert "line 15: its seq cannot be" in done.stderr.decode()
     assert daemon.control("export").stdout.splitlines() == lines
 
 
