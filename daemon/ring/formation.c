@@ -33,6 +33,7 @@ void formation_free(struct ring *ring)
     token_done(&formation->token);
     install_done(&formation->install);
     ranges_done(&formation->successor_wants);
+    ranges_done(&formation->pruned_wants);
     free(formation->merging);
     free(formation);
     ring->formation = NULL;

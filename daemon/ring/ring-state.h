@@ -180,6 +180,8 @@ struct formation {
     bool filled; /* something came by FILL since the last report */
     enum sync_state sync;
     struct ranges successor_wants;
+    bool wanted;                /* the predecessor has been asked: it has INSTALL */
+    struct ranges pruned_wants; /* the successor's, not here any more, and still to be asked for */
 };
 
 /* ---- other rings ---- */

@@ -31,12 +31,33 @@ static bool first_gap(const struct ring *ring, const struct range *range, struct
 
 /* ---- getting what is missing ---- */
 
+static void send_want(struct ring *ring, const struct ranges *ranges)
+{
+    struct writer writer;
+
+    if (ranges->count == 0)
+        return;
+    writer_begin(&writer, FRAME_WANT, ring->formation->token.id.tag);
+    ranges_write(&writer, ranges);
+    link_send(ring, ring->predecessor, writer_end(&writer));
+}
+
+/* Once, when the predecessor has INSTALL. */
+static void send_pruned_wants(struct ring *ring)
+{
+    struct formation *formation = ring->formation;
+
+    if (!formation->wanted)
+        return;
+    send_want(ring, &formation->pruned_wants);
+    ranges_done(&formation->pruned_wants);
+}
+
 void sync_want(struct ring *ring)
 {
     const struct ranges *unsettled = &ring->formation->install.unsettled;
     struct ranges missing = {0};
     uint64_t messages = 0;
-    struct writer writer;
 
     for (size_t i = 0; i < unsettled->count; i++) {
         struct range rest = unsettled->list[i];
@@ -50,12 +71,10 @@ void sync_want(struct ring *ring)
         }
     }
     ring_emit_event(ring, RING_EVENT_INSTALLED)->number = messages;
-    if (missing.count > 0) {
-        writer_begin(&writer, FRAME_WANT, ring->formation->token.id.tag);
-        ranges_write(&writer, &missing);
-        link_send(ring, ring->predecessor, writer_end(&writer));
-    }
+    send_want(ring, &missing);
     ranges_done(&missing);
+    ring->formation->wanted = true;
+    send_pruned_wants(ring);
 }
 
 static void fetch_fill(struct ring *ring, const struct range *range)
@@ -84,12 +103,31 @@ static void answer_want(struct ring *ring, struct range rest)
     }
 }
 
+/* What was delivered here, and is not kept any more, is still unsettled at somebody further on. */
+static void want_pruned(struct ring *ring, const struct range *range)
+{
+    const struct origin *origin = origin_find(ring, &range->origin);
+    struct formation *formation = ring->formation;
+
+    for (size_t i = 0; origin && i < origin->pruned.count; i++) {
+        uint64_t from = MAX(origin->pruned.list[i].from, range->interval.from);
+        uint64_t to = MIN(origin->pruned.list[i].to, range->interval.to);
+
+        if (from <= to && (ranges_add(&formation->pruned_wants, &range->origin, from, to) < 0 ||
+                           ranges_add(&formation->successor_wants, &range->origin, from, to) < 0))
+            ring->broken = true;
+    }
+}
+
 void sync_want_received(struct ring *ring, struct ranges *wants)
 {
     if (!ring->formation->installed)
         return;
-    for (size_t i = 0; i < wants->count; i++)
+    for (size_t i = 0; i < wants->count && !ring->broken; i++) {
         answer_want(ring, wants->list[i]);
+        want_pruned(ring, &wants->list[i]);
+    }
+    send_pruned_wants(ring);
 }
 
 void sync_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
@@ -121,6 +159,17 @@ static bool are_in(const struct ranges *ranges, const struct message_key *key)
     return false;
 }
 
+/* Had and not kept: only the successor wants it. */
+static void pass_pruned(struct ring *ring, const struct origin *origin, struct packet *packet,
+                        const struct message *message)
+{
+    if (!intervals_contain(&origin->pruned, message->key.seq) ||
+        !are_in(&ring->formation->successor_wants, &message->key))
+        return;
+    formation_arm_deadline(ring);
+    link_send(ring, ring->successor, packet_ref(packet));
+}
+
 int sync_fill_received(struct ring *ring, struct packet *packet, const struct message *message)
 {
     struct formation *formation = ring->formation;
@@ -132,8 +181,12 @@ int sync_fill_received(struct ring *ring, struct packet *packet, const struct me
     if (!are_in(&formation->install.unsettled, &message->key))
         return -EBADMSG;
     origin = origin_get(ring, &message->key.origin);
-    if (!origin || intervals_contain(&origin->held, message->key.seq))
+    if (!origin)
         return 0;
+    if (intervals_contain(&origin->held, message->key.seq)) {
+        pass_pruned(ring, origin, packet, message);
+        return 0;
+    }
     held = message_take(ring, origin, message, packet);
     if (!held)
         return 0;
