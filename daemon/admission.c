@@ -1,6 +1,5 @@
 #include "admission.h"
 
-#include <event2/bufferevent_ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,10 +13,10 @@ struct stranger_link {
     struct list list;
     struct admission *admission;
     struct ring_address remote;
-    int fd;                     /* until the handshake begins, then the stream's */
-    struct event *first;        /* the first byte */
-    struct event *deadline;     /* for all of it */
-    struct bufferevent *stream; /* during the handshake */
+    int fd;                 /* until the handshake begins, then the stream's */
+    struct event *first;    /* the first byte */
+    struct event *deadline; /* for all of it */
+    struct stream *stream;  /* during the handshake */
 };
 
 struct admission {
@@ -51,7 +50,7 @@ static void stranger_free(struct stranger_link *stranger)
     if (stranger->deadline)
         event_free(stranger->deadline);
     if (stranger->stream)
-        bufferevent_free(stranger->stream);
+        stream_free(stranger->stream);
     else if (stranger->fd >= 0)
         close(stranger->fd);
     free(stranger);
@@ -77,44 +76,43 @@ static void refuse(struct stranger_link *stranger)
 static void admit(struct stranger_link *stranger)
 {
     struct admission *admission = stranger->admission;
-    struct bufferevent *stream = stranger->stream;
+    struct stream *stream = stranger->stream;
     struct ring_address remote = stranger->remote;
 
-    bufferevent_setcb(stream, NULL, NULL, NULL, NULL);
     stranger->stream = NULL;
     stranger->fd = -1;
     stranger_free(stranger);
     admission->admit(admission->userdata, stream, &remote);
 }
 
-static void on_event(struct bufferevent *stream, short what, void *userdata)
+static void on_open(void *userdata)
 {
     struct stranger_link *stranger = userdata;
     uint32_t key_id;
 
-    if (what & BEV_EVENT_CONNECTED &&
-        tls_is_authentic(bufferevent_openssl_get_ssl(stream), &key_id))
+    if (tls_is_authentic(stream_get_ssl(stranger->stream), &key_id))
         admit(stranger);
     else
         refuse(stranger);
 }
 
+static void on_lost(void *userdata)
+{
+    refuse(userdata);
+}
+
 static void begin_handshake(struct stranger_link *stranger)
 {
+    static const struct stream_callbacks callbacks = {.open = on_open, .lost = on_lost};
     struct admission *admission = stranger->admission;
     SSL *ssl = tls_accept(keys_get_tls(admission->keys));
 
     if (ssl)
-        stranger->stream = bufferevent_openssl_socket_new(
-            admission->base, stranger->fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
-            BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (!stranger->stream) {
+        stranger->stream = stream_new(admission->base, stranger->fd, ssl, &callbacks, stranger);
+    if (!stranger->stream)
         SSL_free(ssl);
+    if (!stranger->stream || stream_shake_hands(stranger->stream) < 0)
         stranger_free(stranger);
-        return;
-    }
-    bufferevent_openssl_set_allow_dirty_shutdown(stranger->stream, 1);
-    bufferevent_setcb(stranger->stream, NULL, NULL, on_event, stranger);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *userdata)

@@ -7,15 +7,15 @@
  * altogether, the one that has taken the longest goes: an honest handshake is done in
  * milliseconds. Loop thread only. */
 
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 
 #include "keys.h"
+#include "stream.h"
 
 struct admission;
 
 /* The other end has proved itself; the stream belongs to the callee. Called from the loop. */
-typedef void (*admission_admit)(void *userdata, struct bufferevent *stream,
+typedef void (*admission_admit)(void *userdata, struct stream *stream,
                                 const struct ring_address *remote);
 
 /* NULL: out of memory. `keys` must live longer. */

@@ -2,25 +2,21 @@
 
 /* What link.c and link-open.c share. */
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
-
 #include "admission.h"
 #include "common/list.h"
 #include "dial.h"
 #include "link.h"
+#include "stream.h"
 
 struct link {
     struct list list;
     struct links *links;
     ring_link number;
     bool accepted, closing;
-    struct ring_id target;      /* dialled: who is meant */
-    struct dial *dial;          /* while it is being dialled */
-    struct bufferevent *stream; /* once it is connected */
-    bool open;                  /* and the core knows it */
-    struct evbuffer *queue;     /* frames of this turn of the loop */
+    struct ring_id target; /* dialled: who is meant */
+    struct dial *dial;     /* while it is being dialled */
+    struct stream *stream; /* once it is connected */
+    bool open;             /* and the core knows it */
     struct ring_address remote;
     uint32_t key_id; /* what the other end proved itself by; 0 in the clear */
     size_t tried_count;
@@ -48,15 +44,10 @@ struct link *link_new(struct links *links, ring_link number);
 /* Closes it, if it is open with a goodbye. */
 void link_free(struct link *link);
 
-/* Says goodbye, so that the other end knows that nothing was cut off, and closes. NULL is allowed.
- */
-void link_stream_free(struct bufferevent *stream);
-
 /* The stream is connected and its other end may be talked to: tells the core, then reads. */
 void link_open(struct link *link);
 
 /* ---- link-open.c ---- */
 
 /* The admission's: a stranger has proved itself. */
-void links_on_admitted(void *userdata, struct bufferevent *stream,
-                       const struct ring_address *remote);
+void links_on_admitted(void *userdata, struct stream *stream, const struct ring_address *remote);

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "common/check.h"
+#include "common/cleanup.h"
 #include "common/util.h"
 #include "link-internal.h"
 
@@ -55,26 +56,32 @@ static bool choose_key(struct link *link, uint32_t *ret)
 
 static void on_dialled(void *userdata, int fd, const struct ring_address *remote, bool refused);
 
-/* The handshake is done, or the other end does not take this key: a key that it may have got less
- * lately is tried on a new connection. */
-static void on_handshake(struct bufferevent *stream, short what, void *userdata)
+/* The other end does not take this key: one that it may have got less lately is tried on a new
+ * connection. */
+static void on_refused(void *userdata)
 {
     struct link *link = userdata;
     const struct keyring *ring = keys_get_ring(link->links->keys);
-    uint32_t key_id;
 
-    if (what & BEV_EVENT_CONNECTED &&
-        tls_is_authentic(bufferevent_openssl_get_ssl(stream), &key_id)) {
-        link_open(link);
-        return;
-    }
-    bufferevent_free(link->stream);
-    link->stream = NULL;
+    stream_free(steal_pointer(link->stream));
     if (link->tried_count < ring->count)
         link->dial = dial_new(link->links->base, &link->remote, 1, on_dialled, link);
     if (!link->dial)
         dial_ended(link, false);
 }
+
+static void on_open(void *userdata)
+{
+    struct link *link = userdata;
+    uint32_t key_id;
+
+    if (tls_is_authentic(stream_get_ssl(link->stream), &key_id))
+        link_open(link);
+    else
+        on_refused(link);
+}
+
+static const struct stream_callbacks handshake_callbacks = {.open = on_open, .lost = on_refused};
 
 /* Takes the socket over. */
 static bool begin_handshake(struct link *link, int fd)
@@ -88,22 +95,17 @@ static bool begin_handshake(struct link *link, int fd)
     }
     ssl = tls_dial(keys_get_tls(link->links->keys), key_id, &link->target);
     if (ssl)
-        link->stream =
-            bufferevent_openssl_socket_new(link->links->base, fd, ssl, BUFFEREVENT_SSL_CONNECTING,
-                                           BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (!link->stream) {
-        SSL_free(ssl);
-        close(fd);
-        return false;
-    }
-    bufferevent_openssl_set_allow_dirty_shutdown(link->stream, 1);
-    bufferevent_setcb(link->stream, NULL, NULL, on_handshake, link);
-    return true;
+        link->stream = stream_new(link->links->base, fd, ssl, &handshake_callbacks, link);
+    if (link->stream)
+        return stream_shake_hands(link->stream) == 0;
+    SSL_free(ssl);
+    close(fd);
+    return false;
 }
 
 static bool begin_clear(struct link *link, int fd)
 {
-    link->stream = bufferevent_socket_new(link->links->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    link->stream = stream_new(link->links->base, fd, NULL, &handshake_callbacks, link);
     if (!link->stream) {
         close(fd);
         return false;
@@ -193,13 +195,12 @@ static struct link *accepted_new(struct links *links, const struct ring_address 
     return link;
 }
 
-void links_on_admitted(void *userdata, struct bufferevent *stream,
-                       const struct ring_address *remote)
+void links_on_admitted(void *userdata, struct stream *stream, const struct ring_address *remote)
 {
     struct link *link = accepted_new(userdata, remote);
 
     if (!link) {
-        link_stream_free(stream);
+        stream_free(stream);
         return;
     }
     link->stream = stream;

@@ -12,15 +12,6 @@
 /* How long a link that was hung up may take to send what is queued. */
 #define FLUSH_TIMEOUT_SEC 1
 
-/* Below this a frame is copied into the queue: cheaper than a reference, and it fills a segment. */
-#define COPY_BYTES_MAX 1024
-
-/* A link reads at most this much before others get their turn. */
-#define READ_BYTES_MAX (256 * 1024)
-
-/* Small frames gather in pieces of this size: what fits a record of TLS. */
-#define QUEUE_PIECE_BYTES (16 * 1024)
-
 static void on_flush(evutil_socket_t fd, short what, void *userdata);
 
 struct links *links_new(struct event_base *base, struct keys *keys,
@@ -44,27 +35,13 @@ struct links *links_new(struct event_base *base, struct keys *keys,
     return links;
 }
 
-void link_stream_free(struct bufferevent *stream)
-{
-    SSL *ssl = stream ? bufferevent_openssl_get_ssl(stream) : NULL;
-
-    if (ssl && SSL_is_init_finished(ssl)) {
-        SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
-        SSL_shutdown(ssl);
-    }
-    if (stream)
-        bufferevent_free(stream);
-}
-
 void link_free(struct link *link)
 {
     list_remove(&link->list);
     if (link->accepted)
         link->links->accepted--;
     dial_free(link->dial);
-    link_stream_free(link->stream);
-    if (link->queue)
-        evbuffer_free(link->queue);
+    stream_free(link->stream);
     if (link->broken)
         event_free(link->broken);
     free(link);
@@ -125,70 +102,41 @@ static void on_broken(evutil_socket_t fd, short what, void *userdata)
 /* Tells of the loss from the loop, since the caller may be applying the core's outputs. */
 static void lose_soon(struct link *link)
 {
-    bufferevent_disable(link->stream, EV_READ | EV_WRITE);
+    stream_read(link->stream, false);
     if (!link->broken)
         link->broken = evtimer_new(link->links->base, on_broken, link);
     check(link->broken != NULL);
     event_active(link->broken, EV_TIMEOUT, 0);
 }
 
-/* ---- frames ---- */
+/* ---- the stream's ---- */
 
-/* 1: a frame was taken; 0: it is not whole yet; -EBADMSG or -ENOMEM: the link must go. */
-static int take_frame(struct link *link, struct evbuffer *input)
+static void on_frame(void *userdata, struct packet *packet)
 {
+    struct link *link = userdata;
     struct links *links = link->links;
-    uint8_t header[RING_FRAME_HEADER_BYTES];
-    struct packet *packet;
-    int64_t size;
 
-    if (evbuffer_copyout(input, header, sizeof(header)) < (ssize_t)sizeof(header))
-        return 0;
-    size = ring_frame_size(header);
-    if (size < 0)
-        return (int)size;
-    if (evbuffer_get_length(input) < (size_t)size)
-        return 0;
-    packet = packet_new((size_t)size);
-    if (!packet)
-        return -ENOMEM;
-    evbuffer_remove(input, packet->data, packet->size);
-    links->callbacks.frame(links->callbacks.userdata, link->number, packet);
-    return 1;
+    if (link->closing)
+        packet_unref(packet);
+    else
+        links->callbacks.frame(links->callbacks.userdata, link->number, packet);
 }
 
-static void on_read(struct bufferevent *stream, void *userdata)
+static void on_lost(void *userdata)
 {
-    struct link *link = userdata;
-    struct evbuffer *input = bufferevent_get_input(stream);
-    int result;
-
-    if (link->closing) {
-        evbuffer_drain(input, evbuffer_get_length(input));
-        return;
-    }
-    while ((result = take_frame(link, input)) > 0)
-        ;
-    if (result < 0)
-        lose(link);
+    lose(userdata);
 }
 
-static void on_event(struct bufferevent *stream, short what, void *userdata)
-{
-    (void)stream;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-        lose(userdata);
-}
-
-/* Everything that is queued has left for the kernel. */
-static void on_flushed(struct bufferevent *stream, void *userdata)
+static void on_sent(void *userdata)
 {
     struct link *link = userdata;
 
-    (void)stream;
-    if (link->closing && evbuffer_get_length(link->queue) == 0)
+    if (link->closing)
         link_free(link);
 }
+
+static const struct stream_callbacks stream_callbacks = {
+    .frame = on_frame, .lost = on_lost, .sent = on_sent};
 
 /* ---- opening ---- */
 
@@ -198,11 +146,6 @@ struct link *link_new(struct links *links, ring_link number)
 
     if (!link)
         return NULL;
-    link->queue = evbuffer_new();
-    if (!link->queue) {
-        free(link);
-        return NULL;
-    }
     link->links = links;
     link->number = number;
     list_append(&links->list, &link->list);
@@ -212,33 +155,20 @@ struct link *link_new(struct links *links, ring_link number)
 void link_open(struct link *link)
 {
     struct links *links = link->links;
+    SSL *ssl = stream_get_ssl(link->stream);
 
     link->open = true;
-    if (bufferevent_openssl_get_ssl(link->stream)) {
-        tls_is_authentic(bufferevent_openssl_get_ssl(link->stream), &link->key_id);
+    if (ssl) {
+        tls_is_authentic(ssl, &link->key_id);
         keys_note(links->keys, &link->remote, link->key_id);
     }
-    bufferevent_set_max_single_read(link->stream, READ_BYTES_MAX);
-    bufferevent_setcb(link->stream, on_read, on_flushed, on_event, link);
+    stream_set_callbacks(link->stream, &stream_callbacks, link);
     links->callbacks.up(links->callbacks.userdata, link->number, &link->remote);
-    bufferevent_enable(link->stream, links->paused ? EV_WRITE : EV_READ | EV_WRITE);
+    if (!links->paused && stream_read(link->stream, true) < 0)
+        lose_soon(link);
 }
 
 /* ---- sending, closing ---- */
-
-static void unref_packet(const void *data, size_t size, void *packet)
-{
-    (void)data, (void)size;
-    packet_unref(packet);
-}
-
-/* Gives what has gathered to the stream: one write for all of it. */
-static void flush(struct link *link)
-{
-    if (evbuffer_get_length(link->queue) > 0 &&
-        bufferevent_write_buffer(link->stream, link->queue) < 0)
-        lose_soon(link);
-}
 
 static void on_flush(evutil_socket_t fd, short what, void *userdata)
 {
@@ -248,37 +178,19 @@ static void on_flush(evutil_socket_t fd, short what, void *userdata)
     list_for_each (at, &links->list) {
         struct link *link = list_entry(at, struct link, list);
 
-        if (link->open && !link->broken)
-            flush(link);
+        if (link->open && !link->broken && stream_flush(link->stream) < 0)
+            lose_soon(link);
     }
-}
-
-static int append(struct link *link, struct packet *packet)
-{
-    int result;
-
-    if (packet->size > COPY_BYTES_MAX) {
-        result = evbuffer_add_reference(link->queue, packet->data, packet->size, unref_packet,
-                                        packet_ref(packet));
-        if (result < 0)
-            packet_unref(packet);
-        return result;
-    }
-    if (evbuffer_get_length(link->queue) == 0)
-        evbuffer_expand(link->queue, QUEUE_PIECE_BYTES);
-    return evbuffer_add(link->queue, packet->data, packet->size);
 }
 
 void links_send(struct links *links, ring_link number, struct packet *packet)
 {
     struct link *link = find(links, number);
-    size_t waits;
 
     if (!link || !link->open || link->broken)
         return;
-    waits = evbuffer_get_length(link->queue) +
-            evbuffer_get_length(bufferevent_get_output(link->stream));
-    if (waits + packet->size > LINK_QUEUE_BYTES_MAX || append(link, packet) < 0)
+    if (stream_queued(link->stream) + packet->size > LINK_QUEUE_BYTES_MAX ||
+        stream_queue(link->stream, packet) < 0)
         lose_soon(link);
     else
         event_active(links->flush, EV_TIMEOUT, 0);
@@ -291,16 +203,16 @@ void links_hang_up(struct links *links, ring_link number)
 
     if (!link)
         return;
-    if (link->open && !link->broken)
-        flush(link);
-    if (!link->open || link->broken ||
-        evbuffer_get_length(bufferevent_get_output(link->stream)) == 0) {
+    if (!link->open || link->broken || stream_flush(link->stream) < 0 ||
+        stream_queued(link->stream) == 0) {
         link_free(link);
         return;
     }
     link->closing = true;
-    bufferevent_set_timeouts(link->stream, NULL, &timeout);
-    bufferevent_enable(link->stream, EV_READ | EV_WRITE);
+    link->broken = evtimer_new(links->base, on_broken, link);
+    check(link->broken != NULL);
+    evtimer_add(link->broken, &timeout);
+    stream_read(link->stream, true);
 }
 
 void links_close_retired(struct links *links)
@@ -323,9 +235,7 @@ void links_pause(struct links *links, bool pause)
 
         if (!link->open || link->broken || link->closing)
             continue;
-        if (pause)
-            bufferevent_disable(link->stream, EV_READ);
-        else
-            bufferevent_enable(link->stream, EV_READ);
+        if (stream_read(link->stream, !pause) < 0)
+            lose_soon(link);
     }
 }
