@@ -1,4 +1,4 @@
-/* What the seeds do not ask: how long things take in rings of 5, 64 and 256, as a table; and
+/* What the seeds do not ask: how long things take in rings of 3 to 256, as a table; and
  * whether all get their share while all flood. Times are virtual: 40 to 340 µs a hop, 1 to 2 ms a
  * commit, and the processors cost nothing. */
 
@@ -70,6 +70,30 @@ static void chat(struct sim *sim, struct node *sender, uint64_t usec)
     }
 }
 
+static bool is_shown_by_all(const struct sim *sim, size_t message)
+{
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (!sim->nodes[i].seen[message])
+            return false;
+    }
+    return true;
+}
+
+/* One message on its way: µs until its send returned, and until every node has shown it. */
+static void send_one(struct sim *sim, uint64_t *ret_acknowledged, uint64_t *ret_shown)
+{
+    size_t number = sim->messages_count;
+    uint64_t from = sim->now;
+
+    node_send_text(sim, &sim->nodes[0], 20);
+    while (!sim->messages[number].acknowledged && !sim->failed)
+        sim_run(sim, sim->now + 10);
+    *ret_acknowledged = sim->now - from;
+    while (!is_shown_by_all(sim, number) && !sim->failed)
+        sim_run(sim, sim->now + 10);
+    *ret_shown = sim->now - from;
+}
+
 /* The longest time without a delivery at any survivor, when a node dies. */
 static uint64_t gap(struct sim *sim, bool power)
 {
@@ -124,14 +148,17 @@ bool measure_scale(struct sim *sim)
 {
     static const struct {
         size_t nodes, runs;
-    } sizes[] = {{5, 20}, {64, 8}, {256, 2}};
-    uint64_t start[20], killed[20], silent[20], healed[20];
+    } sizes[] = {{3, 20}, {5, 20}, {16, 20}, {64, 8}, {256, 2}};
+    uint64_t start[20], sent[20], shown[20], killed[20], silent[20], healed[20];
     bool failed = false;
 
     for (size_t i = 0; i < ELEMENTS(sizes) && !failed; i++) {
         for (size_t k = 0; k < sizes[i].runs && !failed; k++) {
             begin(sim, k + 1, sizes[i].nodes);
             start[k] = await_ring(sim, sizes[i].nodes);
+            /* The first one after a formation may wait for the history to be compared. */
+            for (unsigned j = 0; j < 3; j++)
+                send_one(sim, &sent[k], &shown[k]);
             killed[k] = gap(sim, false);
             silent[k] = gap(sim, true);
             healed[k] = heal(sim);
@@ -142,6 +169,8 @@ bool measure_scale(struct sim *sim)
         }
         printf("%zu nodes, %zu runs\n", sizes[i].nodes, sizes[i].runs);
         print_figure("started together, until one ring", start, sizes[i].runs);
+        print_figure("one message, acknowledged", sent, sizes[i].runs);
+        print_figure("one message, shown by all", shown, sizes[i].runs);
         print_figure("gap in delivery, kill -9", killed, sizes[i].runs);
         print_figure("gap in delivery, power cut", silent, sizes[i].runs);
         print_figure("halves cut apart, heal to one ring", healed, sizes[i].runs);
