@@ -21,7 +21,7 @@ MUTANTS = [
      "!is_stored(ring, formation->unsettled_written) ||",
      "false ||"),
     ("FILL is not passed on", "sync.c",
-     "if (successor_wants(ring, &message->key))",
+     "if (are_in(&formation->successor_wants, &message->key))",
      "if (false)"),
     ("entry without what is unsettled", "formation.c",
      "union_add_origin(ring, &token->unsettled, ring->origins[i]);",
