@@ -139,13 +139,20 @@ def test_shellcheck_likes_every_script():
     assert done.returncode == 0, done.stdout
 
 
+# The status that mandoc(1) ends with where it has remarks of style only.
+MANDOC_STYLE = 1
+
+
 def test_mandoc_likes_every_manual_page():
     need("mandoc")
     pages = [name for name in FILES if re.match(r"man/.*\.[1-8]$", name)]
     assert pages
-    done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], cwd=ROOT,
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and not done.stdout, done.stdout
+    done = subprocess.run(["mandoc", "-Tlint", *pages], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    # Whether other pages are installed is no fault of these.
+    complaints = [line for line in done.stdout.splitlines()
+                  if "referenced manual not found" not in line]
+    assert done.returncode <= MANDOC_STYLE and not complaints, complaints
 
 
 def test_every_verb_of_ringchatctl_is_in_its_manual_page():
