@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 CORE = ROOT / "daemon" / "ring"
 LIST = pathlib.Path(__file__).parent / "uncovered.md"
 BUILD = pathlib.Path(os.environ.get("RINGCHAT_BUILD", ROOT / "build")).resolve().parent / "coverage"
-SEEDS = 1600
+SEEDS = 4000
 LINES_MIN, BRANCHES_MIN = 95.0, 85.0
 
 # The other side of an assertion is a bug that aborts, and the invariants are nothing but
