@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sqlite3
 
 import pytest
 from client import CallFailed
@@ -157,6 +158,23 @@ def test_nothing_from_a_peer_drives_a_terminal_or_the_log(lab):
     for text in shown:
         found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069]", text)
         assert not found, (found, text[max(0, found.start() - 80):found.end() + 20])
+
+
+def test_broken_utf8_in_a_peers_history_is_made_visible(lab):
+    key = make_key()
+    peer, reader = [give_keys(host, key) for host in lab.make_hosts(2)]
+    peer.start().send("whole")
+    assert peer.terminate() == 0
+    with contextlib.closing(sqlite3.connect(peer.state / "history.db")) as database, database:
+        done = database.execute("UPDATE message SET text = CAST(X'6865726520FF9B324AC328' AS TEXT)"
+                                " WHERE text = 'whole'")
+        assert done.rowcount == 1
+    for host in (peer, reader):
+        host.start()
+    reader.tail("-f", "-n", "10").wait_for_text("here \ufffd\ufffd2J\ufffd(")
+    shown = reader.control("history").stdout + reader.control("tail").stdout
+    assert shown.count("here \ufffd\ufffd2J\ufffd(".encode()) == 2
+    assert b"\xff" not in shown and b"\x9b" not in shown.replace(b"\xef\xbf\xbd", b"")
 
 
 def test_json_carries_it_as_escapes(lab):
