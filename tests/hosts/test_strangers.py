@@ -58,7 +58,7 @@ def test_a_host_without_the_key_stays_outside(lab, key, stranger_key):
 
 
 def await_warning(host, text):
-    """What was captured need not be what this host has heard: the next announcement comes in 2 s."""
+    """What was captured need not be what this host has heard: it hears the next announcement."""
     deadline = time.monotonic() + PATIENCE
     while True:
         warnings = host.json("status")["warnings"]
