@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from client import PATIENCE, CallFailed
+from host import SANITIZED
 from ring import await_ring, await_same_history, start_together
 
 
@@ -135,7 +136,8 @@ def test_ten_readers_of_which_half_are_stopped(lab):
     for tail in tails[5:]:
         tail.wait_for_text("after")
     # Five times 11 MB were not read.
-    assert memory_of(hosts[0]) - before < 24 * 1024 * 1024
+    # A sanitizer keeps what was freed, and its own notes of it.
+    assert memory_of(hosts[0]) - before < (768 if SANITIZED else 24) * 1024 * 1024
     assert len(hosts[0].members()["members"]) == 3
     for tail in tails[:5]:
         tail.process.send_signal(signal.SIGCONT)
