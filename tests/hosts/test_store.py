@@ -229,7 +229,9 @@ class Acknowledged:
 def test_no_acknowledged_message_is_lost_by_any_kill(lab):
     host, = lab.make_instances(1)
     host.start()
-    tail = host.tail("-n", "0")
+    host.send("the first")
+    tail = host.tail("-n", "1")
+    tail.wait_for_text("the first")
     acknowledged = Acknowledged()
     senders = [Sender(host, acknowledged) for _ in range(4)]
     chance = random.Random(4)
@@ -266,7 +268,8 @@ def test_no_acknowledged_message_is_lost_by_any_kill(lab):
     assert len(ids) == len(set(ids))
     assert set(acknowledged.ids) <= set(ids)
     assert len(acknowledged.ids) > KILLS
-    assert all(message["text"] in (f"text of {message['id']}", "the end") for message in messages)
+    assert all(message["text"] in ("the first", f"text of {message['id']}", "the end")
+               for message in messages)
     # The tail was there all the time: it has each once, and what is not late in its order.
     shown = [line["id"] for line in tail.messages()]
     assert sorted(shown) == sorted(ids)
