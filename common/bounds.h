@@ -253,6 +253,11 @@
 /* How long a statement waits for a lock of another handle: only while a log is being recovered. */
 #define STORE_BUSY_MSEC 2000
 
+/* Bytes for one of the database's files that wait until they are written in one piece: SQLite's own
+ * layer cannot do that with 128 KiB or more. And what is read of the log at once to be copied. */
+#define STORE_GATHER_BYTES (124 * 1024)
+#define STORE_READ_AHEAD_BYTES (64 * 1024)
+
 /* By how much the bounds of an hour's clocks are written wider than they are (the upper 48 bits of
  * an hlc are ms): one write a minute of traffic. */
 #define SPAN_MARGIN (60000ULL << 16)

@@ -1,5 +1,6 @@
 #include "store-schema.h"
 #include "store-check.h"
+#include "store-gather.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -353,6 +354,8 @@ int store_schema_open(const char *path, const struct store_progress *progress, s
     }
     if (result == 0)
         result = fail(database, check_schema(database), path, ret_error);
+    if (result == 0)
+        result = fail(database, store_gather(database), path, ret_error);
     if (result < 0) {
         sqlite3_close(database);
         return result;
