@@ -20,10 +20,11 @@ class Load:
         for sender in self.senders:
             sender.wait_for("members", len(sender.lines) + count)
 
-    def longest_since(self, starts):
-        """The longest that a message took, s; `starts` as marks() gave them."""
-        return max(json.loads(line)["elapsed_usec"] for sender, start in zip(self.senders, starts)
-                   for line in sender.lines[start:]) / 1e6
+    def longest_since(self, starts, restarted):
+        """The longest that a message of another host took, s; `starts` as marks() gave them."""
+        return max(json.loads(line)["elapsed_usec"]
+                   for host, sender, start in zip(self.hosts, self.senders, starts)
+                   if host is not restarted for line in sender.lines[start:]) / 1e6
 
     def marks(self):
         return [len(sender.lines) for sender in self.senders]
@@ -53,43 +54,32 @@ def await_same_end(hosts, text):
         tail.close()
 
 
+def choose(hosts, leads):
+    """The leader, or the first host that is not."""
+    leaders = {member["name"]: member["leader"] for member in hosts[0].members()["members"]}
+    return next(host for host in hosts if leaders[host.name] == leads)
+
+
 def test_a_restart_under_load_costs_the_others_no_message_and_less_than_a_second(lab):
-    hosts = start_ring(lab, 3)
-    others = [hosts[0], hosts[2]]
-    load = Load(others)
+    """The others' longest is some hundredths of a second, on a machine with load beside too."""
+    hosts = start_ring(lab, 5)
+    load = Load(hosts)
     load.await_more(5)
-    start = load.marks()
-    load.await_more(50)
-    usual = load.longest_since(start)
-    tail = follow_events(hosts[0])
-    for _ in range(3):
+    tails = [follow_events(host) for host in hosts[:2]]
+    for leads in [True, False, True, False]:
+        restarted = choose(hosts, leads)
         start = load.marks()
-        hosts[1].systemctl("restart", SERVICE)
-        load.await_more()
-        await_ring(hosts)
-        load.await_more()
-        # What the machine does beside shows in the usual time too.
-        assert load.longest_since(start) < 1 + 2 * usual
+        restarted.systemctl("restart", SERVICE)
+        load.await_more(10)
+        restarted.control("-q", "wait", "--members", str(len(hosts)))
+        load.await_more(10)
+        assert load.longest_since(start, restarted) < 1
     load.end()
     await_same_end(hosts, "that was all")
     load.assert_nothing_lost(hosts)
-    assert "failed" not in events_of(tail)
-
-
-def test_a_restart_of_the_leader_under_load_costs_no_message_either(lab):
-    hosts = start_ring(lab, 3)
-    [name] = [member["name"] for member in hosts[0].members()["members"] if member["leader"]]
-    [leader] = [host for host in hosts if host.name == name]
-    load = Load([host for host in hosts if host is not leader])
-    load.await_more()
-    start = load.marks()
-    leader.systemctl("restart", SERVICE)
-    load.await_more()
-    await_ring(hosts)
-    assert load.longest_since(start) < 3
-    load.end()
-    await_same_end(hosts, "that was all")
-    load.assert_nothing_lost(hosts)
+    for tail in tails:
+        tail.wait_for("that was all")
+        assert "left" in events_of(tail) and "failed" not in events_of(tail)
 
 
 def versions_of(host):
