@@ -7,11 +7,15 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/check.h"
 #include "store-check.h"
-#include "store-schema.h"
+
+/* How often a check that is watched is looked at, and nanoseconds. */
+#define WATCH_INTERVAL_NSEC 20000000
+#define NSEC_PER_SEC 1000000000
 
 struct store_checker {
     sqlite3 *database;
@@ -23,6 +27,78 @@ struct store_checker {
     void (*done)(void *userdata, int result);
     void *userdata;
 };
+
+/* Signals are the loop's. */
+static int spawn(pthread_t *thread, void *(*function)(void *userdata), void *userdata)
+{
+    sigset_t all, before;
+    int result;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = pthread_create(thread, NULL, function, userdata);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -result;
+}
+
+/* ---- watched ---- */
+
+struct watched_check {
+    sqlite3 *database;
+    int result;
+};
+
+static void *run_watched(void *userdata)
+{
+    struct watched_check *watched = userdata;
+
+    watched->result = store_check_all(watched->database);
+    return NULL;
+}
+
+static bool has_ended(pthread_t thread)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += WATCH_INTERVAL_NSEC;
+    if (until.tv_nsec >= NSEC_PER_SEC) {
+        until.tv_nsec -= NSEC_PER_SEC;
+        until.tv_sec++;
+    }
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
+
+/* A check that waits for a disk which does not answer gets no processor time. */
+static bool gets_on(pthread_t thread, struct timespec *spent)
+{
+    struct timespec now;
+    clockid_t clock;
+    bool more;
+
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &now) < 0)
+        return false;
+    more = now.tv_sec != spent->tv_sec || now.tv_nsec != spent->tv_nsec;
+    *spent = now;
+    return more;
+}
+
+int store_checker_run(sqlite3 *database, const struct store_progress *progress)
+{
+    struct watched_check watched = {.database = database};
+    struct timespec spent = {0};
+    pthread_t thread;
+
+    if (!progress->working || spawn(&thread, run_watched, &watched) < 0)
+        return store_check_all(database);
+    while (!has_ended(thread)) {
+        if (gets_on(thread, &spent))
+            progress->working(progress->userdata);
+    }
+    return watched.result;
+}
+
+/* ---- beside everything else ---- */
 
 static void *run(void *userdata)
 {
@@ -46,20 +122,14 @@ static void on_done(evutil_socket_t fd, short what, void *userdata)
         checker->done(checker->userdata, checker->result);
 }
 
-/* Signals are the loop's. */
 static int start(struct store_checker *checker)
 {
-    sigset_t all, before;
-    int result;
+    int result = spawn(&checker->thread, run, checker);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    result = pthread_create(&checker->thread, NULL, run, checker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     checker->running = result == 0;
     if (checker->running)
         pthread_setname_np(checker->thread, "check");
-    return -result;
+    return result;
 }
 
 int store_checker_new(struct event_base *base, const char *path,

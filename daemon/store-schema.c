@@ -329,6 +329,12 @@ static int on_progress(void *userdata)
     return 0;
 }
 
+void store_schema_begin_progress(sqlite3 *database, const struct store_progress *progress)
+{
+    if (progress->working)
+        sqlite3_progress_handler(database, PROGRESS_STEPS, on_progress, (void *)progress);
+}
+
 void store_schema_end_progress(sqlite3 *database)
 {
     sqlite3_progress_handler(database, 0, NULL, NULL);
@@ -348,8 +354,7 @@ int store_schema_open(const char *path, const struct store_progress *progress, s
     result = fail(database, result, path, ret_error);
     if (result == 0) {
         sqlite3_busy_timeout(database, STORE_BUSY_MSEC);
-        if (progress->working)
-            sqlite3_progress_handler(database, PROGRESS_STEPS, on_progress, (void *)progress);
+        store_schema_begin_progress(database, progress);
         result = bring_up_to_date(database, path, ret_error);
     }
     if (result == 0)

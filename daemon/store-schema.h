@@ -17,10 +17,12 @@ struct store_progress {
 
 /* Opens the database for writing, makes it where there is none, and brings it to this build's
  * schema; one of an older schema is copied to PATH.version-N before. `progress` is told of by this
- * call and by all that is done with the database, until store_schema_end_progress(). 0, or a
+ * call and by all that is done with the database, between store_schema_begin_progress() and
+ * store_schema_end_progress() again. 0, or a
  * negative errno with a sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
 int store_schema_open(const char *path, const struct store_progress *progress, sqlite3 **ret,
                       char **ret_error);
+void store_schema_begin_progress(sqlite3 *database, const struct store_progress *progress);
 void store_schema_end_progress(sqlite3 *database);
 
 /* Gives the node and the database new ids. 0, or a negative errno with a sentence in `ret_error`

@@ -173,8 +173,20 @@ static int refuse(struct store *store, int code, char **ret_error)
     return store_schema_errno(code);
 }
 
+/* From a thread of its own the handler of progress must not be called. */
+static int check_all(sqlite3 *database, const struct store_progress *progress)
+{
+    int code;
+
+    store_schema_end_progress(database);
+    code = store_checker_run(database, progress);
+    store_schema_begin_progress(database, progress);
+    return code;
+}
+
 /* What can be looked at in no time, and after an end without a close everything. */
-static int check_database(struct store *store, sqlite3 *database, char **ret_error)
+static int check_database(struct store *store, sqlite3 *database,
+                          const struct store_progress *progress, char **ret_error)
 {
     bool closed = false;
     int code = store_check_was_closed(database, &closed);
@@ -182,7 +194,7 @@ static int check_database(struct store *store, sqlite3 *database, char **ret_err
     if (code == SQLITE_OK)
         code = store_check_last(database);
     if (code == SQLITE_OK && !closed)
-        code = store_check_all(database);
+        code = check_all(database, progress);
     if (code == SQLITE_OK)
         code = store_check_mark(database, false);
     store->checked = !closed;
@@ -200,7 +212,7 @@ static int try_open(struct store *store, struct store_writer **ret, char **ret_e
         return result;
     if (store->aside)
         store->salvaged = store_salvage_outbox(database, store->aside);
-    result = check_database(store, database, ret_error);
+    result = check_database(store, database, &progress, ret_error);
     if (result == 0)
         result = store_load(database, &store->contents);
     store_schema_end_progress(database);

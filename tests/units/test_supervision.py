@@ -150,21 +150,35 @@ def old_database(path, messages):
     database.close()
 
 
-def test_a_long_upgrade_of_the_history_asks_systemd_to_wait(tmp_path):
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
-    old_database(state / "history.db", 50000)
+def told_at_start(directory):
+    """What the daemon tells systemd until it is ready, with its state in `directory`/state."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.bind(str(tmp_path / "notify"))
+        notify.bind(str(directory / "notify"))
         notify.settimeout(PATIENCE)
         daemon = subprocess.Popen(
-            [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state", str(state),
-             "--socket", str(tmp_path / "control")], stderr=subprocess.DEVNULL,
-            env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+            [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state",
+             str(directory / "state"), "--socket", str(directory / "control")],
+            stderr=subprocess.DEVNULL, env={"NOTIFY_SOCKET": str(directory / "notify")})
         told = [""]
         while "READY=1" not in told[-1].split("\n"):
             told.append(notify.recv(4096).decode())
         daemon.terminate()
         assert daemon.wait(PATIENCE) == 0
+    (directory / "notify").unlink()
+    return told
+
+
+def asks_to_wait(told):
     waits = [one for one in told if re.search(r"^EXTEND_TIMEOUT_USEC=\d+$", one, re.M)]
-    assert waits and "STATUS=upgrading" in waits[0]
+    return bool(waits) and "STATUS=upgrading or checking the history" in waits[0]
+
+
+def test_a_start_asks_systemd_to_wait_for_a_long_upgrade_or_check_of_the_history(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    old_database(tmp_path / "state/history.db", 200000)
+    assert asks_to_wait(told_at_start(tmp_path))
+    # It is of this version now, and was closed: there is nothing to wait for.
+    assert not asks_to_wait(told_at_start(tmp_path))
+    with sqlite3.connect(tmp_path / "state/history.db") as database:
+        database.execute("UPDATE session SET clean = 0")
+    assert asks_to_wait(told_at_start(tmp_path))
