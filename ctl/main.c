@@ -49,10 +49,13 @@ static int finish(int result)
     return result;
 }
 
-/* Messages are UTF-8 whatever the locale is. */
+/* Messages are UTF-8 whatever the locale is. Other categories than these are not used, and are not
+ * read: there is a process for each message of a script. */
 static void set_locale(struct context *context)
 {
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");
+    setlocale(LC_TIME, "");
+    setlocale(LC_MESSAGES, "");
     context->ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     if (context->ascii)
         setlocale(LC_CTYPE, "C.UTF-8");
