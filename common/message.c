@@ -72,11 +72,16 @@ int id_parse(const char *text, uint8_t ret[16])
     return parse_hex(hex, 16, ret);
 }
 
-void id_make(uint64_t wall, uint8_t ret[16])
+void id_make(struct id_source *source, uint64_t wall, uint8_t ret[16])
 {
     uint64_t milliseconds = wall / USEC_PER_MSEC;
 
-    check(getrandom(ret, 16, 0) == 16);
+    /* Up to 256 bytes are always had in one piece. */
+    if (source->left == 0) {
+        check(getrandom(source->random, sizeof(source->random), 0) == sizeof(source->random));
+        source->left = ELEMENTS(source->random);
+    }
+    memcpy(ret, source->random[--source->left], 16);
     for (unsigned i = 0; i < 6; i++)
         ret[i] = (uint8_t)(milliseconds >> (40 - 8 * i));
     ret[6] = (uint8_t)((ret[6] & 0x0f) | 0x70);

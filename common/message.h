@@ -25,9 +25,16 @@ void id_format(const uint8_t id[16], char ret[ID_TEXT_MAX]);
 /* Takes the 36 characters of a UUID, in upper or lower case, and nothing else. 0 or -EINVAL. */
 int id_parse(const char *text, uint8_t ret[16]);
 
+/* Random bytes of ids to come: the kernel is asked for those of several at once. Zeros at first. */
+#define IDS_AT_ONCE 16
+struct id_source {
+    uint8_t random[IDS_AT_ONCE][16];
+    size_t left;
+};
+
 /* A new id: a UUID of version 7 (RFC 9562), which begins with the time, so that an index of them is
  * appended to. `wall`: µs UTC. */
-void id_make(uint64_t wall, uint8_t ret[16]);
+void id_make(struct id_source *source, uint64_t wall, uint8_t ret[16]);
 
 void seq_format(uint64_t seq, char ret[SEQ_TEXT_MAX]);
 int seq_parse(const char *text, uint64_t *ret); /* 0 or -EINVAL */

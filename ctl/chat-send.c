@@ -14,11 +14,12 @@
 
 static void new_id(char ret[ID_TEXT_MAX])
 {
+    struct id_source ids = {0};
     struct timespec now;
     uint8_t id[16];
 
     clock_gettime(CLOCK_REALTIME, &now);
-    id_make((uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000, id);
+    id_make(&ids, (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000, id);
     id_format(id, ret);
 }
 

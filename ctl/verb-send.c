@@ -69,6 +69,7 @@ static int parse_options(int argc, char **argv, struct send_options *ret)
 
     *ret = (struct send_options){.timeout = -1};
     while (result == 0 && (option = getopt_long(argc, argv, "+r:t:", long_options, NULL)) >= 0)
+    struct id_source ids = {0};
         result = take_option(option, ret);
     if (result == 0 && ret->each_line && ret->id)
         return verb_usage("send", "--id is for one message, not for --each-line");
@@ -82,7 +83,7 @@ static const char *new_id(char text[ID_TEXT_MAX])
     uint8_t id[16];
 
     clock_gettime(CLOCK_REALTIME, &now);
-    id_make((uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000, id);
+    id_make(&ids, (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000, id);
     id_format(id, text);
     return text;
 }

@@ -10,6 +10,7 @@
 
 #include "common/errors.h"
 #include "common/list.h"
+#include "common/message.h"
 #include "common/varlink.h"
 #include "control-quota.h"
 #include "control-user.h"
@@ -38,6 +39,7 @@ struct control {
     struct list users; /* who have connections */
     size_t client_count;
     struct recent recent;
+    struct id_source ids; /* of messages */
 };
 
 struct client {

@@ -117,7 +117,7 @@ static void begin(struct call *call)
     send->begun = engine_monotonic();
     send->id_given = id != NULL;
     if (!id)
-        id_make(engine_wall(), send->id.bytes);
+        id_make(&call->client->control->ids, engine_wall(), send->id.bytes);
     else if (id_parse(id, send->id.bytes) < 0)
         call_invalid(call, "id");
     if (timeout && call_set_timer(call, timeout) < 0)

@@ -230,6 +230,7 @@ static void greet(struct daemon *daemon)
     const struct ring_view *view = engine_get_view(daemon->engine);
     const struct ring_member *self = &view->members[view->self];
     struct message message = {.kind = MESSAGE_NOTICE, .sent = engine_wall()};
+    struct id_source ids = {0};
     _cleanup_free_ char *text = NULL;
     char address[ADDRESS_TEXT_MAX] = "?";
 
@@ -239,7 +240,7 @@ static void greet(struct daemon *daemon)
         text = NULL;
         return;
     }
-    id_make(message.sent, message.id.bytes);
+    id_make(&ids, message.sent, message.id.bytes);
     message.user = (struct bytes){"ringchatd", strlen("ringchatd")};
     message.room = (struct bytes){"main", strlen("main")};
     message.text = (struct bytes){text, strlen(text)};
