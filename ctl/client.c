@@ -14,11 +14,16 @@
 /* What is read at once. */
 #define READ_BYTES (64 * 1024)
 
+/* And what is gathered before it is written. */
+#define QUEUE_BYTES (64 * 1024)
+
 struct client {
     int fd;
     struct json_stream *stream;
     size_t begin, end; /* bytes read and not fed yet */
     char buffer[READ_BYTES];
+    char *queue; /* calls that are not written yet */
+    size_t queued;
 };
 
 void client_free(struct client *client)
@@ -28,6 +33,7 @@ void client_free(struct client *client)
     if (client->fd >= 0)
         close(client->fd);
     json_stream_free(client->stream);
+    free(client->queue);
     free(client);
 }
 
@@ -87,6 +93,39 @@ int client_call(struct client *client, const char *method, struct json_object *p
     text = call ? varlink_text(call, &size) : NULL;
     /* The NUL behind the text ends the call. */
     return text ? write_all(client->fd, text, size + 1) : -ENOMEM;
+}
+
+int client_flush(struct client *client)
+{
+    size_t size = client->queued;
+
+    client->queued = 0;
+    return write_all(client->fd, client->queue, size);
+}
+
+int client_queue(struct client *client, const char *method, struct json_object *parameters)
+{
+    _cleanup_(json_object_putp) struct json_object *call =
+        varlink_call_new(method, parameters, false);
+    const char *text;
+    size_t size;
+    int result = 0;
+
+    text = call ? varlink_text(call, &size) : NULL;
+    if (text && !client->queue)
+        client->queue = malloc(QUEUE_BYTES);
+    if (!text || !client->queue)
+        return -ENOMEM;
+    size++; /* the NUL */
+    if (client->queued + size > QUEUE_BYTES)
+        result = client_flush(client);
+    if (result == 0 && size > QUEUE_BYTES)
+        return write_all(client->fd, text, size);
+    if (result == 0) {
+        memcpy(client->queue + client->queued, text, size);
+        client->queued += size;
+    }
+    return result;
 }
 
 static int read_more(struct client *client, int flags)

@@ -24,6 +24,10 @@ void client_set_timeout(const struct client *client, uint64_t usec);
 int client_call(struct client *client, const char *method, struct json_object *parameters,
                 bool more);
 
+/* The same, but the call may be written later, with others: client_flush() writes all. */
+int client_queue(struct client *client, const char *method, struct json_object *parameters);
+int client_flush(struct client *client); /* 0 or a negative errno */
+
 /* Waits for the next reply. 0: `ret` is to be given back with varlink_reply_done(); -ECONNRESET:
  * the daemon closed the connection; -EBADMSG: it sent what is no reply. */
 int client_reply(struct client *client, struct varlink_reply *ret);

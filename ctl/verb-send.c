@@ -14,13 +14,10 @@
 #include "common/time-format.h"
 #include "common/util.h"
 #include "output.h"
-#include "verbs.h"
+#include "send.h"
 
 /* Standard input that is longer than this is no message. */
 #define INPUT_BYTES_MAX (TEXT_BYTES_MAX + 1)
-
-/* Lines of --each-line that are on their way at once: what the daemon takes from one client. */
-#define PIPELINE_MAX CLIENT_CALLS_MAX
 
 enum option_value { OPTION_ID = 256, OPTION_NOTICE, OPTION_EACH_LINE };
 
@@ -31,12 +28,6 @@ static const struct option long_options[] = {
     {"notice", no_argument, NULL, OPTION_NOTICE},
     {"each-line", no_argument, NULL, OPTION_EACH_LINE},
     {NULL, 0, NULL, 0},
-};
-
-struct send_options {
-    const char *room, *id;
-    int64_t timeout; /* µs; -1: not given */
-    bool notice, each_line;
 };
 
 /* 0, or an exit code after a message. */
@@ -69,7 +60,6 @@ static int parse_options(int argc, char **argv, struct send_options *ret)
 
     *ret = (struct send_options){.timeout = -1};
     while (result == 0 && (option = getopt_long(argc, argv, "+r:t:", long_options, NULL)) >= 0)
-    struct id_source ids = {0};
         result = take_option(option, ret);
     if (result == 0 && ret->each_line && ret->id)
         return verb_usage("send", "--id is for one message, not for --each-line");
@@ -79,6 +69,7 @@ static int parse_options(int argc, char **argv, struct send_options *ret)
 /* Writes an id of the message's own, so that it is sent once however often it is tried. */
 static const char *new_id(char text[ID_TEXT_MAX])
 {
+    struct id_source ids = {0};
     struct timespec now;
     uint8_t id[16];
 
@@ -88,8 +79,8 @@ static const char *new_id(char text[ID_TEXT_MAX])
     return text;
 }
 
-static struct json_object *parameters(const struct send_options *options, const char *text,
-                                      size_t size)
+struct json_object *send_parameters(const struct send_options *options, const char *text,
+                                    size_t size)
 {
     struct json_object *object = json_object_new_object();
 
@@ -105,8 +96,7 @@ static struct json_object *parameters(const struct send_options *options, const 
     return object;
 }
 
-/* What the daemon would refuse anyway. 0, or an exit code after a message. */
-static int check_text(const char *text, size_t size)
+int send_check_text(const char *text, size_t size)
 {
     if (size == 0)
         return verb_usage("send", "the text is empty");
@@ -143,13 +133,13 @@ static int send_one(const struct context *context, const struct send_options *op
     struct send_options with_id = *options;
     struct varlink_reply reply;
     char id[ID_TEXT_MAX];
-    int result = check_text(text, size);
+    int result = send_check_text(text, size);
 
     if (!with_id.id)
         with_id.id = new_id(id);
     if (result == 0)
-        result = context_call(context, VARLINK_INTERFACE ".Send", parameters(&with_id, text, size),
-                              &reply);
+        result = context_call(context, VARLINK_INTERFACE ".Send",
+                              send_parameters(&with_id, text, size), &reply);
     if (result != 0)
         return result;
     print_delivered(context, reply.parameters);
@@ -190,88 +180,6 @@ static int send_input(const struct context *context, const struct send_options *
     if (size > 0 && text[size - 1] == '\n')
         size--;
     return send_one(context, options, text, size);
-}
-
-/* ---- a message a line ---- */
-
-struct pipeline {
-    struct client *client;
-    size_t in_flight;
-    unsigned long line, answered; /* numbers of lines */
-    int exit_code;                /* the first that is not 0 */
-};
-
-static int take_answer(const struct context *context, struct pipeline *pipeline)
-{
-    struct varlink_reply reply;
-    int result = client_reply(pipeline->client, &reply);
-
-    if (result < 0)
-        return context_unreachable(context, -ECONNRESET);
-    pipeline->in_flight--;
-    if (reply.error) {
-        result = context_error(context, &reply);
-        if (pipeline->exit_code == 0)
-            pipeline->exit_code = result;
-    } else if (context->json) {
-        print_json(context, reply.parameters);
-    }
-    varlink_reply_done(&reply);
-    return 0;
-}
-
-static int send_line(const struct context *context, const struct send_options *options,
-                     struct pipeline *pipeline, const char *line, size_t size)
-{
-    int result;
-
-    pipeline->line++;
-    if (size > 0 && line[size - 1] == '\n')
-        size--;
-    if (size == 0)
-        return 0;
-    if (check_text(line, size) != 0) {
-        pipeline->exit_code = EXIT_USAGE;
-        return complain(EXIT_USAGE, "line %lu was not sent; the lines before it were",
-                        pipeline->line);
-    }
-    if (pipeline->in_flight == PIPELINE_MAX) {
-        result = take_answer(context, pipeline);
-        if (result != 0)
-            return result;
-    }
-    if (client_call(pipeline->client, VARLINK_INTERFACE ".Send", parameters(options, line, size),
-                    false) < 0)
-        return context_unreachable(context, -ECONNRESET);
-    pipeline->in_flight++;
-    /* Answers that are there already are taken, so that neither side waits for the other. */
-    while (pipeline->in_flight > 0 && client_has_input(pipeline->client)) {
-        result = take_answer(context, pipeline);
-        if (result != 0)
-            return result;
-    }
-    return 0;
-}
-
-static int send_lines(const struct context *context, const struct send_options *options)
-{
-    _cleanup_(client_freep) struct client *client = NULL;
-    _cleanup_free_ char *line = NULL;
-    struct pipeline pipeline = {0};
-    size_t allocated = 0;
-    ssize_t size;
-    int result = context_connect(context, &client);
-
-    pipeline.client = client;
-    while (result == 0 && (size = getline(&line, &allocated, stdin)) >= 0)
-        result = send_line(context, options, &pipeline, line, (size_t)size);
-    while (pipeline.in_flight > 0 && (result == 0 || result == EXIT_USAGE)) {
-        int taken = take_answer(context, &pipeline);
-
-        if (taken != 0)
-            return taken;
-    }
-    return result ? result : pipeline.exit_code;
 }
 
 int verb_send(struct context *context, int argc, char **argv)
