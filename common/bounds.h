@@ -127,8 +127,11 @@
 /* One user's tails and histories under way: each wakes with every message. */
 #define TAILS_PER_USER_MAX 128
 
-/* Calls of one client that are under way: enough sends in flight to fill a lap. */
-#define CLIENT_CALLS_MAX 64
+/* Calls of one client that are under way: 20,000 sends a second of which each takes 12 ms. */
+#define CLIENT_CALLS_MAX 256
+
+/* Of them sends, while their user has taken half of its share: 16 further scripts find room. */
+#define CLIENT_SENDS_SHARED 32
 
 /* Bytes of those calls; a call of the largest size always fits. */
 #define CLIENT_CALL_BYTES_MAX (2 * JSON_CALL_BYTES_MAX)

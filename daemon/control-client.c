@@ -42,6 +42,8 @@ static void run_calls(struct client *client)
     list_for_each (at, &client->calls) {
         struct call *call = list_entry(at, struct call, list);
 
+        if (call->state == CALL_WAITING && quota_must_wait(call))
+            return;
         if (call->state != CALL_ANSWERED)
             run_call(call);
         if (call->state != CALL_ANSWERED && !(call->method->pipelined && call->passed_on))

@@ -54,6 +54,7 @@ struct client {
     bool is_admin;
     struct list calls; /* as they came */
     size_t call_count, call_bytes;
+    size_t sends;     /* of the calls, those that count in the user's quota of sends */
     bool input_ended; /* the client sends no more */
     bool end_taken;   /* and what was left of its input has been looked at */
     bool gone;        /* and takes no more */

@@ -52,6 +52,18 @@ void quota_refuse(struct call *call, enum quota quota)
                       {"limit", json_object_new_int64((int64_t)quotas[quota].most)}));
 }
 
+bool quota_must_wait(const struct call *call)
+{
+    const struct client *client = call->client;
+    size_t has = client->user->has[QUOTA_SENDS];
+
+    /* The first in line has nothing to wait for: it is taken or refused. */
+    if (client->calls.next == &call->list || client->sends == 0)
+        return false;
+    return has >= SENDS_PER_USER_MAX ||
+           (has >= SENDS_PER_USER_MAX / 2 && client->sends >= CLIENT_SENDS_SHARED);
+}
+
 bool quota_take(struct call *call)
 {
     enum quota quota = call->method->quota;
@@ -64,13 +76,16 @@ bool quota_take(struct call *call)
         return false;
     }
     user->has[quota]++;
+    call->client->sends += quota == QUOTA_SENDS;
     call->counted = true;
     return true;
 }
 
 void quota_give_back(struct call *call)
 {
-    if (call->counted)
-        call->client->user->has[call->method->quota]--;
+    if (!call->counted)
+        return;
+    call->client->user->has[call->method->quota]--;
+    call->client->sends -= call->method->quota == QUOTA_SENDS;
     call->counted = false;
 }

@@ -33,6 +33,10 @@ void user_disconnected(struct user *user);
 /* Whether the user has more connections than allowed. */
 bool user_is_over(const struct user *user);
 
+/* Whether the call is to wait until calls of its client that came before it have been answered,
+ * since its user has enough of those: who has many under way takes no room from who has few. */
+bool quota_must_wait(const struct call *call);
+
 /* Counts the call. false: its user has enough of those, and the call has been answered. */
 bool quota_take(struct call *call);
 void quota_give_back(struct call *call);

@@ -125,6 +125,27 @@ def test_one_user_takes_no_more_than_its_share(host, what):
         assert client.reply()
 
 
+def test_many_scripts_of_one_user_share_what_it_may_send(host):
+    scripts, lines = 16, 256
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(host.client(user="nobody")) for _ in range(scripts)]
+        for number, client in enumerate(clients):
+            client.socket.sendall(b"".join(
+                json.dumps({"method": "org.ringchat.Send",
+                            "parameters": {"text": f"{number} {line}"}}).encode() + b"\0"
+                for line in range(lines)))
+        for client in clients:
+            for _ in range(lines):
+                assert client.reply()["members"] == 1
+    texts = [message["text"] for message in host.messages() if " " in message["text"]
+             and message["text"].split()[0].isdigit()]
+    assert sorted(texts) == sorted(f"{number} {line}" for number in range(scripts)
+                                   for line in range(lines))
+    for number in range(scripts):
+        mine = [text for text in texts if text.startswith(f"{number} ")]
+        assert mine == [f"{number} {line}" for line in range(lines)]
+
+
 # ---- what comes from peers is shown so that it drives nothing ----
 
 # Escapes, a title, bells, carriage returns, overrides of direction, broken UTF-8 where it may be.
