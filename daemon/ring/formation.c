@@ -138,6 +138,7 @@ bool formation_join(struct ring *ring, struct token *token)
     struct formation *formation = ring->formation;
 
     if (formation) {
+        gather_leave(ring);
         hang_up_unless(ring, formation->out, ring->successor);
         hang_up_unless(ring, formation->in, ring->predecessor);
     }

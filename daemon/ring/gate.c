@@ -11,7 +11,9 @@ static enum gate_verdict gate_formation(const struct ring *ring, const struct li
         return GATE_TAKE;
     if (!formation || formation->token.id.tag != tag)
         return GATE_DROP;
-    if (type == FRAME_GATHER_ACK || type == FRAME_GATHER_REFUSE || type == FRAME_WANT)
+    if (type == FRAME_GATHER_REFUSE)
+        return link == formation->out || link == formation->in ? GATE_TAKE : GATE_DROP;
+    if (type == FRAME_GATHER_ACK || type == FRAME_WANT)
         return link == formation->out ? GATE_TAKE : GATE_DROP;
     return link == formation->in ? GATE_TAKE : GATE_DROP;
 }

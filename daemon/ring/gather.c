@@ -64,6 +64,7 @@ void gather_pass_token(struct ring *ring)
     broken = ring_id_equal(&next->id, &formation->broken);
     formation->next = next->id;
     formation->out_acknowledged = false;
+    formation->passed_at = ring->now;
     formation->out =
         link_dial(ring, LINK_TOKEN_OUT, &next->id, &next->addresses, token_write(token));
     ring_emit_event_about(ring, RING_EVENT_TOKEN_PASSED, &next->id)->number = token->entries_count;
@@ -93,8 +94,11 @@ void gather_hop_failed(struct ring *ring, const char *reason)
 
 void gather_acknowledged(struct ring *ring, struct link *link)
 {
+    struct formation *formation = ring->formation;
+
     (void)link;
-    ring->formation->out_acknowledged = true;
+    formation->out_acknowledged = true;
+    formation->hop_usec = ring->now - formation->passed_at;
     ring_disarm(ring, TIMER_HOP);
 }
 
@@ -105,16 +109,23 @@ void gather_refused(struct ring *ring, struct link *link, struct reader *reader)
     uint64_t epoch = read_u64(reader);
     const struct candidate *refuser = token_candidate(token, &link->peer);
 
-    if (reader->failed || reason < REFUSAL_BASE || reason > REFUSAL_AWAY ||
-        ring->formation->installed || ring->formation->out_acknowledged)
+    if (reader->failed || reason < REFUSAL_BASE || reason > REFUSAL_AWAY)
+        return;
+    if (ring->formation->out_acknowledged || link == ring->formation->in) {
+        ring->formation->outranked |= reason == REFUSAL_HIGHER;
+        return;
+    }
+    if (ring->formation->installed)
         return;
     ring_emit_event_about(ring, RING_EVENT_TOKEN_REFUSED, &link->peer)->reason =
         refusal_texts[reason];
     if (reason == REFUSAL_HIGHER) {
         ring->highest_epoch = MAX(ring->highest_epoch, MIN(epoch, INT64_MAX - 1));
         if (!token->merge || !refuser || !refuser->newcomer) {
-            /* This formation ends here; the higher one will come, or the deadline. */
+            /* This formation ends here; the higher one will come, or the next one. */
             ring_disarm(ring, TIMER_HOP);
+            ring->formation->outranked = true;
+            link_broke_in_formation(ring);
             return;
         }
         for (size_t i = 0; i < token->candidates_count; i++) {
@@ -127,16 +138,32 @@ void gather_refused(struct ring *ring, struct link *link, struct reader *reader)
 
 /* ---- being given the token ---- */
 
-static void refuse_token(struct ring *ring, struct link *link, const struct token *token,
+static void send_refusal(struct ring *ring, struct link *link, const struct token *token,
                          enum refusal reason)
 {
-    struct ring_event *event;
     struct writer writer;
 
     writer_begin(&writer, FRAME_GATHER_REFUSE, token->id.tag);
     write_u8(&writer, (uint8_t)reason);
     write_u64(&writer, ring->highest_epoch);
     link_send(ring, link, writer_end(&writer));
+}
+
+/* Else the neighbours would take the end of the links for a failure, and start one more. */
+void gather_leave(struct ring *ring)
+{
+    const struct formation *formation = ring->formation;
+
+    send_refusal(ring, formation->out, &formation->token, REFUSAL_HIGHER);
+    send_refusal(ring, formation->in, &formation->token, REFUSAL_HIGHER);
+}
+
+static void refuse_token(struct ring *ring, struct link *link, const struct token *token,
+                         enum refusal reason)
+{
+    struct ring_event *event;
+
+    send_refusal(ring, link, token, reason);
     event = ring_emit_event_about(ring, RING_EVENT_GATHER_REFUSED, &token->id.initiator);
     event->epoch = token->id.epoch;
     event->reason = refusal_texts[reason];
@@ -171,8 +198,12 @@ static int find_refusal(struct ring *ring, const struct token *token)
 
     if ((ring->phase != RING_LIVE && ring->phase != RING_FORMING) || !ring->config.networked)
         return REFUSAL_AWAY;
-    if (!self || self->instance != ring->config.instance || token_entry(token, &ring->config.id) ||
-        token->entries_count >= token->candidates_count)
+    if (!self || self->instance != ring->config.instance)
+        return REFUSAL_BASE;
+    /* A lower one, left for the one that this node takes part in. */
+    if (token_entry(token, &ring->config.id))
+        return compare_rank(&token->id, mine) <= 0 ? REFUSAL_HIGHER : REFUSAL_BASE;
+    if (token->entries_count >= token->candidates_count)
         return REFUSAL_BASE;
     if (!token_has_base(token, &ring->view.formation) &&
         !(formation && token_has_base(token, &formation->token.id)))

@@ -18,6 +18,10 @@
 /* How long the rest of the ring is given to start a formation about a broken link of one. */
 #define LINK_BROKE_DELAY (10 * USEC_PER_MSEC)
 
+/* The same where a higher formation is known to be under way: its probes, and two of its laps. */
+#define OUTRANKED_DELAY (150 * USEC_PER_MSEC)
+#define OUTRANKED_LAPS 2
+
 struct link *link_find(const struct ring *ring, ring_link number)
 {
     list_for_each (at, &ring->links) {
@@ -181,9 +185,16 @@ bool link_hello(struct ring *ring, struct link *link, const struct packet *packe
 
 /* ---- what a loss means ---- */
 
-static void link_broke_in_formation(struct ring *ring)
+void link_broke_in_formation(struct ring *ring)
 {
-    ring_arm(ring, TIMER_LINK_BROKE, ring_jitter(ring, LINK_BROKE_DELAY, 500));
+    const struct formation *formation = ring->formation;
+    uint64_t lap = formation->hop_usec * formation->token.candidates_count;
+
+    if (formation->outranked)
+        ring_arm(ring, TIMER_LINK_BROKE,
+                 ring_jitter(ring, OUTRANKED_DELAY + OUTRANKED_LAPS * lap, 50));
+    else
+        ring_arm(ring, TIMER_LINK_BROKE, ring_jitter(ring, LINK_BROKE_DELAY, 500));
 }
 
 static void successor_lost(struct ring *ring, const struct ring_id *peer, const char *reason)

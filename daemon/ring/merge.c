@@ -231,31 +231,35 @@ static bool has_room(const struct ring *ring, const struct merge *merge)
     return count <= MEMBERS_MAX;
 }
 
+/* 0: it may come in. A clone that stays alone may still have been heard before. */
+static int find_refusal(struct ring *ring, const struct link *link, const struct merge *merge)
+{
+    if (ring->phase != RING_LIVE)
+        return MERGE_FORMING;
+    if (!view_is_leader(ring) || ring->leaving || !ring->config.networked)
+        return MERGE_NOT_LEADER;
+    if (!has_room(ring, merge))
+        return MERGE_FULL;
+    return flap_wait(ring, &link->peer) > 0 ? MERGE_HELD_OFF : 0;
+}
+
 int merge_received(struct ring *ring, struct link *link, struct reader *reader)
 {
     struct merge *merge = merge_read(ring, reader);
+    int refusal;
 
     if (!merge)
         return -EBADMSG;
     ring->highest_epoch = MAX(ring->highest_epoch, merge->epoch);
     merge->leader = link->peer;
-    if (ring->phase == RING_LIVE && view_is_leader(ring) && !has_room(ring, merge)) {
+    refusal = find_refusal(ring, link, merge);
+    if (refusal) {
         free(merge);
-        refuse(ring, link, MERGE_FULL);
+        refuse(ring, link, (enum merge_refusal)refusal);
         return 0;
     }
-    if (ring->phase == RING_LIVE && view_is_leader(ring) && !ring->leaving &&
-        flap_wait(ring, &link->peer) == 0) {
-        if (!clone_suspected(ring, link, merge))
-            merge_add(ring, link, merge);
-        return 0;
-    }
-    free(merge);
-    if (ring->phase != RING_LIVE)
-        refuse(ring, link, MERGE_FORMING);
-    else
-        refuse(ring, link,
-               view_is_leader(ring) && !ring->leaving ? MERGE_HELD_OFF : MERGE_NOT_LEADER);
+    if (!clone_suspected(ring, link, merge))
+        merge_add(ring, link, merge);
     return 0;
 }
 

@@ -48,6 +48,8 @@ void link_up(struct ring *ring, const struct ring_input *in);
 void link_down(struct ring *ring, struct link *link, const char *reason);
 /* A HELLO; false: the link was hung up. */
 bool link_hello(struct ring *ring, struct link *link, const struct packet *packet);
+/* A formation that cannot end well: the next one will come, or is started after a moment. */
+void link_broke_in_formation(struct ring *ring);
 void link_ping_tick(struct ring *ring);
 void links_done(struct ring *ring);
 
@@ -190,6 +192,8 @@ void gather_pass_token(struct ring *ring);
 void gather_received(struct ring *ring, struct link *link, struct token *token);
 void gather_acknowledged(struct ring *ring, struct link *link);
 void gather_refused(struct ring *ring, struct link *link, struct reader *reader);
+/* Tells the neighbours in the formation that this node goes on to a higher one. */
+void gather_leave(struct ring *ring);
 void gather_hop_failed(struct ring *ring, const char *reason);
 
 /* ---- probe.c ---- */

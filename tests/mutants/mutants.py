@@ -198,4 +198,10 @@ MUTANTS = [
     ("accused before what arrived is taken", "ring.c",
      "        doubt_self(ring);",
      "        (void)doubt_self;"),
+    ("neighbours not told of a higher formation", "formation.c",
+     "        gather_leave(ring);\n",
+     "        (void)gather_leave;\n"),
+    ("a clone that stays alone takes others in", "merge.c",
+     " || !ring->config.networked)\n        return MERGE_NOT_LEADER;",
+     ")\n        return MERGE_NOT_LEADER;"),
 ]

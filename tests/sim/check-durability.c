@@ -44,6 +44,18 @@ static void delivered(struct sim *sim, struct node *node, const struct message *
                  node->number, number);
 }
 
+/* What was imported is on this disk, or this node does not want to keep it. */
+void check_imported(struct sim *sim, const struct node *node, int number, enum ring_reply reply)
+{
+    if (reply == RING_DONE && !disk_had(&node->disk, number) &&
+        sim->messages[number].hlc >= node->disk.state.horizon)
+        sim_fail(sim, "durability", "node %d has imported message %d and does not have it",
+                 node->number, number);
+    if (reply != RING_DONE && reply != RING_BUSY && reply != RING_STORE_BROKEN)
+        sim_fail(sim, "answers", "node %d answers the import of message %d with %d", node->number,
+                 number, reply);
+}
+
 static bool anybody_had(const struct sim *sim, int number)
 {
     for (size_t i = 0; i < sim->nodes_count; i++) {

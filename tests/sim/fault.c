@@ -20,6 +20,9 @@
 #define CRASH_AFTER_MAX 40
 #define ALLOCATIONS_MAX 60
 
+/* Messages of one import. */
+#define IMPORT_MAX 30
+
 static void kill_process(struct sim *sim, struct node *node)
 {
     node_crash(sim, node, false);
@@ -177,6 +180,22 @@ static void reload(struct sim *sim, struct node *node)
     node_reload(sim, node);
 }
 
+/* Of another node's history as it is now, or of the one that was kept. */
+static void import(struct sim *sim, struct node *node)
+{
+    const struct disk *from = &sim->nodes[sim_below(sim, sim->nodes_count)].disk;
+    size_t count, at;
+
+    if (sim->has_backup && sim_chance(sim, 30))
+        from = &sim->backup;
+    if (from->count == 0 || from == &node->disk)
+        return;
+    at = sim_below(sim, from->count);
+    count = 1 + sim_below(sim, IMPORT_MAX);
+    for (size_t i = at; i < from->count && i < at + count && !sim->failed; i++)
+        node_import(sim, node, &from->messages[i]);
+}
+
 static void retain_less(struct sim *sim, struct node *node)
 {
     node_retain(sim, node,
@@ -213,6 +232,7 @@ static const struct fault {
     {FAULT_LEAVE, join},
     {FAULT_RETENTION, retain_less},
     {FAULT_RETRY, retry},
+    {FAULT_IMPORT, import},
     {FAULT_RELOAD, reload},
     {FAULT_STRANGER, stranger_comes},
     {FAULT_GARBLE, node_send_message},

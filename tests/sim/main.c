@@ -23,7 +23,7 @@ struct options {
 };
 
 struct totals {
-    uint64_t clean, failed, acknowledgements, late, formations;
+    uint64_t clean, failed, acknowledgements, late, formations, formations_max;
     uint64_t *heal; /* of each clean seed, µs */
 };
 
@@ -93,6 +93,8 @@ static void play(struct sim *sim, uint64_t seed, const struct options *options,
         totals->acknowledgements += sim->acknowledgements;
         totals->late += sim->late;
         totals->formations += sim->formations_after_heal;
+        totals->formations_max =
+            MAX(totals->formations_max, sim->formations_after_heal / sim->nodes_count);
     }
     sim_end(sim);
 }
@@ -111,9 +113,10 @@ static void print_totals(const struct totals *totals, double seconds)
     qsort(totals->heal, clean, sizeof(*totals->heal), by_number);
     if (clean > 0)
         printf("healed to one ring in %.2f s (half), %.2f s (99 %%), %.2f s (all); %.1f formations "
-               "a seed; %llu acknowledgements, %llu late deliveries\n",
+               "a seed, at most %llu at each node; %llu acknowledgements, %llu late deliveries\n",
                (double)totals->heal[clean / 2] / 1e6, (double)totals->heal[clean * 99 / 100] / 1e6,
                (double)totals->heal[clean - 1] / 1e6, (double)totals->formations / (double)clean,
+               (unsigned long long)totals->formations_max,
                (unsigned long long)totals->acknowledgements, (unsigned long long)totals->late);
     printf("%.0f seeds a second\n", (double)(clean + totals->failed) / (seconds + 1e-9));
     printf("%llu passed, %llu failed\n", (unsigned long long)clean,

@@ -19,6 +19,9 @@ static const char message_text[TEXT_SIZE_MAX + 1] = "text";
 /* And from here on they are of sends of a message that is on its way already. */
 #define FIRST_RETRY (1ULL << 50)
 
+/* And from here on of imports of messages. */
+#define FIRST_IMPORT (1ULL << 55)
+
 /* How long a starved process has the processor, and how long it waits for it. */
 #define STARVED_RUNS_USEC 20000
 #define STARVED_WAITS_USEC 400000
@@ -37,9 +40,11 @@ int message_number(const struct packet *packet)
 
 /* ---- outputs ---- */
 
-static const char *const command_names[] = {
-    [RING_ELECT] = "election", [RING_LEAVE] = "leave",     [RING_JOIN] = "join",
-    [RING_IMPORT] = "import",  [RING_REFRESH] = "refresh", [RING_RELAY] = "relay"};
+static const char *const command_names[] = {[RING_ELECT] = "election",
+                                            [RING_LEAVE] = "leave",
+                                            [RING_JOIN] = "join",
+                                            [RING_REFRESH] = "refresh",
+                                            [RING_RELAY] = "relay"};
 
 static void command_answered(struct sim *sim, struct node *node, const struct ring_output *output)
 {
@@ -75,6 +80,28 @@ static void retry_answered(struct sim *sim, struct node *node, const struct ring
     check_durability.answered(sim, node, number, output->reply.reply);
 }
 
+static void import_answered(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    int number = (int)(output->reply.ticket - FIRST_IMPORT);
+
+    node->commands--;
+    sim_trace(sim, "%d: import of message %d: %s", node->number, number,
+              reply_name(output->reply.reply));
+    check_imported(sim, node, number, output->reply.reply);
+}
+
+static void reply(struct sim *sim, struct node *node, const struct ring_output *output)
+{
+    if (output->reply.ticket >= FIRST_IMPORT)
+        import_answered(sim, node, output);
+    else if (output->reply.ticket >= FIRST_RETRY)
+        retry_answered(sim, node, output);
+    else if (output->reply.ticket >= FIRST_COMMAND)
+        command_answered(sim, node, output);
+    else
+        checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
+}
+
 static void apply(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     switch (output->type) {
@@ -102,12 +129,7 @@ static void apply(struct sim *sim, struct node *node, const struct ring_output *
         relay_take(sim, node, output);
         return;
     case RING_REPLY:
-        if (output->reply.ticket >= FIRST_RETRY)
-            retry_answered(sim, node, output);
-        else if (output->reply.ticket >= FIRST_COMMAND)
-            command_answered(sim, node, output);
-        else
-            checkers_answered(sim, node, (int)output->reply.ticket - 1, output->reply.reply);
+        reply(sim, node, output);
         return;
     case RING_EVENT:
         trace_event(sim, node, &output->event);
@@ -380,6 +402,22 @@ void node_command(struct sim *sim, struct node *node, enum ring_command command,
                   (unsigned long long)target);
     else
         sim_trace(sim, "%d: asks for: %s", node->number, command_names[command]);
+    node_step(sim, node, &in);
+}
+
+void node_import(struct sim *sim, struct node *node, const struct record *record)
+{
+    struct ring_input in = {.type = RING_COMMAND};
+    struct message message;
+
+    if (!node->running || node->paused || !record->packet ||
+        message_unpack(record->packet, &message) < 0)
+        return;
+    in.command.command = RING_IMPORT;
+    in.command.ticket = FIRST_IMPORT + (ring_ticket)record->number;
+    in.command.message = &message;
+    node->commands++;
+    sim_trace(sim, "%d: imports message %d", node->number, record->number);
     node_step(sim, node, &in);
 }
 

@@ -20,7 +20,7 @@
 #define BURST_MAX 400
 
 /* More formations than this after healing would not end. */
-#define FORMATIONS_PER_NODE_MAX 60
+#define FORMATIONS_PER_NODE_MAX 30
 
 bool run_is_one_ring(const struct sim *sim)
 {

@@ -116,6 +116,7 @@ enum fault_class {
     FAULT_LEAVE,
     FAULT_RETENTION, /* a node keeps less of the history from now on */
     FAULT_RETRY,     /* a client sends again what it got no answer to */
+    FAULT_IMPORT,    /* somebody brings messages of an export */
     FAULT_RELOAD,    /* other settings, and a key where there was none */
     FAULT_STRANGER,  /* datagrams and connections of others */
     FAULT_GARBLE,    /* a member sends a frame that is too short */
@@ -362,6 +363,8 @@ void node_take(struct sim *sim, struct event *event);
 void node_send_message(struct sim *sim, struct node *node);
 void node_send_text(struct sim *sim, struct node *node, size_t size);
 void node_command(struct sim *sim, struct node *node, enum ring_command command, uint64_t target);
+/* Somebody brings a message of that number, as another disk has it. */
+void node_import(struct sim *sim, struct node *node, const struct record *record);
 /* The daemon is told to read its settings again; they may have been changed before. */
 void node_reload(struct sim *sim, struct node *node);
 /* Its settings as they are, to be given to the core; `name` is the place for its name. */
@@ -414,6 +417,9 @@ struct checker {
 
 extern const struct checker check_order, check_once, check_durability, check_integrity,
     check_convergence, check_outputs, check_membership, check_answers, check_bounds, check_late;
+
+/* check-durability.c */
+void check_imported(struct sim *sim, const struct node *node, int number, enum ring_reply reply);
 
 /* checkers.c: calls them all. */
 /* The first node that is not excepted. */

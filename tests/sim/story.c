@@ -144,6 +144,18 @@ static void command(struct sim *sim, const struct line *line)
     }
 }
 
+/* import N MESSAGE FROM: node N is given that message, as node FROM has it on its disk. */
+static void import(struct sim *sim, const struct line *line)
+{
+    const struct disk *disk = &node_at(sim, line, 3)->disk;
+    long message = number_at(line, 2);
+
+    for (size_t i = 0; i < disk->count; i++) {
+        if (disk->messages[i].number == message)
+            node_import(sim, node_at(sim, line, 1), &disk->messages[i]);
+    }
+}
+
 /* ---- what happens to them ---- */
 
 static void kill_node(struct sim *sim, const struct line *line)
@@ -263,6 +275,12 @@ static void clock_step(struct sim *sim, const struct line *line)
 static void slow(struct sim *sim, const struct line *line)
 {
     node_set_slow(sim, node_at(sim, line, 1));
+}
+
+/* hops MS: what a frame takes to the next node, from now on. */
+static void hops(struct sim *sim, const struct line *line)
+{
+    sim->hop_usec = (uint64_t)number_at(line, 1) * USEC_PER_MSEC;
 }
 
 static void disk(struct sim *sim, const struct line *line)
@@ -419,7 +437,7 @@ static const struct {
     {"rename", rename_node}, {"move", move},        {"backup", backup}, {"restore", backup},
     {"retain", retain},      {"clone", clone},      {"when", when},     {"expect", expect},
     {"quiet", quiet},        {"loud", loud},        {"end", end},       {"slow", slow},
-    {"disk", disk},
+    {"disk", disk},          {"import", import},    {"hops", hops},
 };
 
 static void play_line(struct sim *sim, struct line *line)
