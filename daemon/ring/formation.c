@@ -138,7 +138,7 @@ bool formation_join(struct ring *ring, struct token *token)
     struct formation *formation = ring->formation;
 
     if (formation) {
-        gather_leave(ring);
+        gather_leave(ring, token);
         hang_up_unless(ring, formation->out, ring->successor);
         hang_up_unless(ring, formation->in, ring->predecessor);
     }
@@ -237,11 +237,21 @@ static void add_candidate(const struct ring *ring, struct token *token,
     }
 }
 
+/* A newcomer whose merge comes to nothing has lost no member but those of its own ring: with the
+ * others as its candidates it could exclude one that only it does not reach. */
+static bool falls_back(const struct ring *ring)
+{
+    const struct formation *old = ring->formation;
+    const struct candidate *self = token_candidate(&old->token, &ring->config.id);
+
+    return old->token.merge && !old->installed && self && self->newcomer;
+}
+
 /* This node, then the newcomers, then the others in ring order behind this node. */
 static void collect_candidates(struct ring *ring, const struct formation_cause *cause,
                                struct token *token)
 {
-    const struct token *old = ring->formation ? &ring->formation->token : NULL;
+    const struct token *old = ring->formation && !falls_back(ring) ? &ring->formation->token : NULL;
     size_t count = old ? old->candidates_count : ring->view.count, self = 0;
     struct candidate own = candidate_of(&ring->members[ring->view.self]);
 

@@ -149,13 +149,17 @@ static void send_refusal(struct ring *ring, struct link *link, const struct toke
     link_send(ring, link, writer_end(&writer));
 }
 
-/* Else the neighbours would take the end of the links for a failure, and start one more. */
-void gather_leave(struct ring *ring)
+/* Else the neighbours would take the end of the links for a failure, and start one more. Where the
+ * other formation is not for them, it is one. */
+void gather_leave(struct ring *ring, const struct token *higher)
 {
     const struct formation *formation = ring->formation;
+    struct link *const links[] = {formation->out, formation->in};
 
-    send_refusal(ring, formation->out, &formation->token, REFUSAL_HIGHER);
-    send_refusal(ring, formation->in, &formation->token, REFUSAL_HIGHER);
+    for (size_t i = 0; i < ELEMENTS(links); i++) {
+        if (links[i] && token_candidate(higher, &links[i]->peer))
+            send_refusal(ring, links[i], &formation->token, REFUSAL_HIGHER);
+    }
 }
 
 static void refuse_token(struct ring *ring, struct link *link, const struct token *token,
@@ -194,17 +198,17 @@ static int find_refusal(struct ring *ring, const struct token *token)
 {
     const struct formation *formation = ring->formation;
     const struct candidate *self = token_candidate(token, &ring->config.id);
+    const struct entry *own = token_entry(token, &ring->config.id);
     const struct ring_formation_id *mine = formation ? &formation->token.id : &ring->view.formation;
 
     if ((ring->phase != RING_LIVE && ring->phase != RING_FORMING) || !ring->config.networked)
         return REFUSAL_AWAY;
-    if (!self || self->instance != ring->config.instance)
+    if (!self || self->instance != ring->config.instance ||
+        (!own && token->entries_count >= token->candidates_count))
         return REFUSAL_BASE;
     /* A lower one, left for the one that this node takes part in. */
-    if (token_entry(token, &ring->config.id))
+    if (own)
         return compare_rank(&token->id, mine) <= 0 ? REFUSAL_HIGHER : REFUSAL_BASE;
-    if (token->entries_count >= token->candidates_count)
-        return REFUSAL_BASE;
     if (!token_has_base(token, &ring->view.formation) &&
         !(formation && token_has_base(token, &formation->token.id)))
         return REFUSAL_BASE;

@@ -192,8 +192,8 @@ void gather_pass_token(struct ring *ring);
 void gather_received(struct ring *ring, struct link *link, struct token *token);
 void gather_acknowledged(struct ring *ring, struct link *link);
 void gather_refused(struct ring *ring, struct link *link, struct reader *reader);
-/* Tells the neighbours in the formation that this node goes on to a higher one. */
-void gather_leave(struct ring *ring);
+/* Tells the neighbours in the formation that this node goes on to a higher one, as they will. */
+void gather_leave(struct ring *ring, const struct token *higher);
 void gather_hop_failed(struct ring *ring, const char *reason);
 
 /* ---- probe.c ---- */

@@ -167,8 +167,8 @@ struct formation {
     bool out_acknowledged;
     uint64_t passed_at, hop_usec; /* when the token went on, and how long it took; 0: not known */
     bool outranked;               /* a neighbour has gone on to a higher one */
-    struct ring_id broken; /* the successor whose link just broke; zeros: none */
-    struct ring_id next;   /* who was given the token, or is asked to take it */
+    struct ring_id broken;        /* the successor whose link just broke; zeros: none */
+    struct ring_id next;          /* who was given the token, or is asked to take it */
     bool probing;
     unsigned probe_round;
     size_t merging_count;

@@ -6,8 +6,10 @@ start 0 1 2
 await 0 1 2
 run 1000
 loud
+hops 1
 break 1
 send 1
+refresh 1
 run 10
 expect message 0 failed
 await 0 2 within 1000

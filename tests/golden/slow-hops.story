@@ -15,7 +15,7 @@ run 1000
 loud
 when 8 sends GATHER_ACK power 3
 start 8
-await 0 1 2 4 5 6 7 within 4000
+await 0 1 2 4 5 6 7 within 1120
 quiet
 await 0 1 2 4 5 6 7 8 within 6000
 start 3

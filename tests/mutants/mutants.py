@@ -199,9 +199,12 @@ MUTANTS = [
      "        doubt_self(ring);",
      "        (void)doubt_self;"),
     ("neighbours not told of a higher formation", "formation.c",
-     "        gather_leave(ring);\n",
+     "        gather_leave(ring, token);\n",
      "        (void)gather_leave;\n"),
     ("a clone that stays alone takes others in", "merge.c",
      " || !ring->config.networked)\n        return MERGE_NOT_LEADER;",
      ")\n        return MERGE_NOT_LEADER;"),
+    ("a newcomer excludes a member that it does not reach", "formation.c",
+     "    return old->token.merge && !old->installed && self && self->newcomer;",
+     "    return (void)self, false;"),
 ]
