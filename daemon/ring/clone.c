@@ -25,10 +25,12 @@ static struct packet *clone_frame(const struct ring_id *id, uint64_t instance)
     return writer_end(&writer);
 }
 
-/* A candidate of the merge that is a member here, or this node, under another instance. */
-static const struct candidate *find_double(const struct ring *ring, const struct merge *merge)
+/* The first candidate of the merge, from that place on, that is a member here, or this node, under
+ * another instance. */
+static const struct candidate *find_double(const struct ring *ring, const struct merge *merge,
+                                           size_t from)
 {
-    for (size_t i = 0; i < merge->count; i++) {
+    for (size_t i = from; i < merge->count; i++) {
         const struct ring_member *member = view_member(ring, &merge->members[i].id);
 
         if (member && member->instance != merge->members[i].instance)
@@ -62,10 +64,11 @@ static void send_probes(struct ring *ring, const struct ring_member *listed)
     link_dial(ring, LINK_PROBE, &listed->id, &listed->addresses, writer_end(&writer));
 }
 
-/* Whether the merge has to wait, or is refused, for a double; it is taken over then. */
-bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge)
+/* Whether the merge has to wait, or is refused, for a double from that place on; it is taken over
+ * then. */
+static bool suspect(struct ring *ring, struct link *link, struct merge *merge, size_t from)
 {
-    const struct candidate *candidate = find_double(ring, merge);
+    const struct candidate *candidate = find_double(ring, merge, from);
 
     if (!candidate)
         return false;
@@ -77,24 +80,36 @@ bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge)
     clone_stop(ring);
     ring->doubtful_merge = merge;
     ring->doubtful_link = link->number;
-    ring->doubtful_id = candidate->id;
+    ring->doubtful_at = (size_t)(candidate - merge->members);
     ring->doubtful_tag = ring_random(ring);
     ring_arm(ring, TIMER_CLONE, CLONE_PROBE_TIME);
     send_probes(ring, view_member(ring, &candidate->id));
     return true;
 }
 
-/* The listed node is not there: the newcomer is the same node, restarted. */
+bool clone_suspected(struct ring *ring, struct link *link, struct merge *merge)
+{
+    return suspect(ring, link, merge, 0);
+}
+
+/* The listed node is not there: the newcomer is the same node, restarted. Others of its ring may
+ * still be doubles of members that are. */
 void clone_cleared(struct ring *ring)
 {
     struct merge *merge = steal_pointer(ring->doubtful_merge);
     struct link *link = link_find(ring, ring->doubtful_link);
 
     ring_disarm(ring, TIMER_CLONE);
-    if (merge && link)
-        merge_add(ring, link, merge);
-    else
+    if (!merge || !link)
         merges_free(merge);
+    else if (!suspect(ring, link, merge, ring->doubtful_at + 1))
+        merge_add(ring, link, merge);
+}
+
+static bool is_doubtful(const struct ring *ring, const struct ring_id *id)
+{
+    return ring->doubtful_merge &&
+           ring_id_equal(&ring->doubtful_merge->members[ring->doubtful_at].id, id);
 }
 
 void clone_probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance,
@@ -102,25 +117,21 @@ void clone_probe_answered(struct ring *ring, const struct ring_id *id, uint64_t 
 {
     const struct ring_member *listed = view_member(ring, id);
     const struct candidate *candidate;
-    struct link *link;
 
-    if (!ring->doubtful_merge || tag != ring->doubtful_tag ||
-        !ring_id_equal(id, &ring->doubtful_id))
+    if (!is_doubtful(ring, id) || tag != ring->doubtful_tag)
         return;
+    candidate = &ring->doubtful_merge->members[ring->doubtful_at];
     if (!listed || listed->instance != instance) {
         clone_cleared(ring);
         return;
     }
-    candidate = find_double(ring, ring->doubtful_merge);
-    link = link_find(ring, ring->doubtful_link);
-    if (candidate)
-        refuse_clone(ring, link, candidate);
+    refuse_clone(ring, link_find(ring, ring->doubtful_link), candidate);
     clone_stop(ring);
 }
 
 void clone_probe_silent(struct ring *ring, const struct ring_id *id)
 {
-    if (ring->doubtful_merge && ring_id_equal(id, &ring->doubtful_id))
+    if (is_doubtful(ring, id))
         clone_cleared(ring);
 }
 

@@ -261,6 +261,7 @@ int frame_received(struct ring *ring, ring_link number, struct packet *packet)
     if (!link || !link->up)
         return -EINVAL;
     link->received = ring->now;
+    link->doubts = 0;
     switch (gate_frame(ring, link, packet)) {
     case GATE_DROP:
         return 0;

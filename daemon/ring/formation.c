@@ -143,6 +143,7 @@ bool formation_join(struct ring *ring, struct token *token)
         hang_up_unless(ring, formation->in, ring->predecessor);
     }
     formation_free(ring);
+    probes_hang_up(ring);
     link_hang_up(ring, ring->merge_link);
     merges_free(steal_pointer(ring->merges));
     clone_stop(ring);

@@ -31,7 +31,7 @@ static void dial_probe(struct ring *ring, const struct candidate *candidate)
     link_dial(ring, LINK_PROBE, &candidate->id, &candidate->addresses, writer_end(&writer));
 }
 
-static void hang_up_probes(struct ring *ring)
+void probes_hang_up(struct ring *ring)
 {
     list_for_each_safe (at, &ring->links) {
         struct link *link = list_entry(at, struct link, list);
@@ -47,7 +47,7 @@ static void probe_end(struct ring *ring)
 
     ring->formation->probing = false;
     ring_disarm(ring, TIMER_PROBE);
-    hang_up_probes(ring);
+    probes_hang_up(ring);
     for (size_t i = 0; i < token->candidates_count; i++) {
         struct candidate *candidate = &token->candidates[i];
 

@@ -199,6 +199,8 @@ void gather_hop_failed(struct ring *ring, const char *reason);
 /* ---- probe.c ---- */
 
 void probe_begin(struct ring *ring);
+/* Whatever was asked before: its failure must not count as silence for what is asked now. */
+void probes_hang_up(struct ring *ring);
 void probe_tick(struct ring *ring);
 void probe_answered(struct ring *ring, const struct ring_id *id, uint64_t instance, uint64_t tag);
 void probe_silent(struct ring *ring, const struct ring_id *id);

@@ -55,6 +55,7 @@ struct link {
     uint64_t instance;   /* from its HELLO */
     struct ring_address remote;
     uint64_t opened, received, sent; /* µs; when the last frame came, and went */
+    unsigned doubts;                 /* how often it has been given more time since that frame */
     uint64_t peer_timeout; /* after this much silence the other side gives the link up, µs */
     struct packet *first;  /* sent as soon as the link is up */
 };
@@ -262,6 +263,7 @@ struct ring {
     uint64_t now, wall;
     uint64_t expected; /* the deadline as of the end of the last step */
     uint64_t timers[TIMERS];
+    unsigned doubts[TIMERS]; /* how often it has been given more time since it was armed */
     uint64_t random;
 
     /* this node */
@@ -334,8 +336,8 @@ struct ring {
     struct flap flaps[32];
     struct merge *doubtful_merge; /* brings an id that is a member's; see clone.c */
     ring_link doubtful_link;      /* that brought it */
-    struct ring_id doubtful_id;
-    uint64_t doubtful_tag; /* of the probes that ask the member */
+    size_t doubtful_at;           /* which of its members is asked about */
+    uint64_t doubtful_tag;        /* of the probes that ask the member */
 
     /* leaving */
     bool leaving, leave_asked;

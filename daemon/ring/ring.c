@@ -14,6 +14,9 @@
 /* What others get to show that they are there after this node was held up. */
 #define LATE_LOOP_GRACE (200 * USEC_PER_MSEC)
 
+/* How often in a row: a process that is starved all the time must still see who is dead. */
+#define DOUBTS_MAX 3
+
 /* ---- random numbers and timers ---- */
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
@@ -30,6 +33,7 @@ uint64_t ring_jitter(struct ring *ring, uint64_t delay, unsigned spread)
 void ring_arm(struct ring *ring, enum timer timer, uint64_t delay)
 {
     ring->timers[timer] = ring->now + delay;
+    ring->doubts[timer] = 0;
 }
 
 void ring_disarm(struct ring *ring, enum timer timer)
@@ -122,6 +126,11 @@ static void fire_due(struct ring *ring)
     }
 }
 
+static bool may_doubt(unsigned *doubts)
+{
+    return *doubts < DOUBTS_MAX && ++*doubts > 0;
+}
+
 /* This process was stopped or starved: whoever seems silent may have spoken all the time. What has
  * arrived is taken first; only then may a time-out accuse anyone. */
 static void doubt_self(struct ring *ring)
@@ -134,13 +143,17 @@ static void doubt_self(struct ring *ring)
         return;
     ring_emit_event(ring, RING_EVENT_LATE_LOOP)->number =
         (ring->now - ring->expected) / USEC_PER_MSEC;
-    list_for_each (at, &ring->links)
-        list_entry(at, struct link, list)->received = ring->now;
+    list_for_each (at, &ring->links) {
+        struct link *link = list_entry(at, struct link, list);
+
+        if (may_doubt(&link->doubts))
+            link->received = ring->now;
+    }
     for (size_t i = 0; i < ELEMENTS(accusing); i++) {
         uint64_t *deadline = &ring->timers[accusing[i]];
 
-        if (*deadline != NEVER)
-            *deadline = MAX(*deadline, ring->now + LATE_LOOP_GRACE);
+        if (*deadline < ring->now + LATE_LOOP_GRACE && may_doubt(&ring->doubts[accusing[i]]))
+            *deadline = ring->now + LATE_LOOP_GRACE;
     }
 }
 

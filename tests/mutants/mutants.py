@@ -207,4 +207,10 @@ MUTANTS = [
     ("a newcomer excludes a member that it does not reach", "formation.c",
      "    return old->token.merge && !old->installed && self && self->newcomer;",
      "    return (void)self, false;"),
+    ("one double cleared clears all of its ring", "clone.c",
+     "    else if (!suspect(ring, link, merge, ring->doubtful_at + 1))",
+     "    else"),
+    ("a starved process doubts itself for ever", "ring.c",
+     "    return *doubts < DOUBTS_MAX && ++*doubts > 0;",
+     "    return ++*doubts > 0;"),
 ]
