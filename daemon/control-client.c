@@ -88,6 +88,30 @@ static bool is_idle(const struct client *client)
            evbuffer_get_length(bufferevent_get_output(client->stream)) == 0;
 }
 
+/* Writes at once what the socket takes; the loop is asked only for what it does not take. */
+static void write_output(struct client *client)
+{
+    struct evbuffer *output = bufferevent_get_output(client->stream);
+    bool was_full = evbuffer_get_length(output) >= CLIENT_OUTPUT_BYTES_MAX;
+
+    if (evbuffer_get_length(output) > 0 && !client->writing) {
+        evbuffer_unfreeze(output, 1);
+        (void)evbuffer_write(output, bufferevent_getfd(client->stream));
+        evbuffer_freeze(output, 1);
+    }
+    /* Nobody else tells those who waited for room. */
+    if (was_full && evbuffer_get_length(output) == 0)
+        client_schedule(client);
+    /* An error is found again, and told, by the loop. */
+    if (client->writing == (evbuffer_get_length(output) > 0))
+        return;
+    client->writing = !client->writing;
+    if (client->writing)
+        bufferevent_enable(client->stream, EV_WRITE);
+    else
+        bufferevent_disable(client->stream, EV_WRITE);
+}
+
 static void take_input(struct client *client);
 
 static void on_work(evutil_socket_t fd, short what, void *userdata)
@@ -104,6 +128,7 @@ static void on_work(evutil_socket_t fd, short what, void *userdata)
         client_free(client);
         return;
     }
+    write_output(client);
     take_input(client);
     if (!is_idle(client))
         return;
@@ -366,7 +391,8 @@ int client_new(struct control *control, int fd)
     bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
     bufferevent_setwatermark(client->stream, EV_READ, 0, CLIENT_INPUT_BYTES_MAX);
     bufferevent_setwatermark(client->stream, EV_WRITE, CLIENT_OUTPUT_BYTES_MAX / 2, 0);
-    bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+    bufferevent_disable(client->stream, EV_WRITE);
+    bufferevent_enable(client->stream, EV_READ);
     if (control->client_count > CLIENTS_MAX || user_is_over(client->user))
         refuse_client(client);
     return 0;

@@ -57,6 +57,7 @@ struct client {
     size_t sends;     /* of the calls, those that count in the user's quota of sends */
     bool input_ended; /* the client sends no more */
     bool end_taken;   /* and what was left of its input has been looked at */
+    bool writing;     /* the socket took not all of the output: the loop writes the rest */
     bool gone;        /* and takes no more */
     bool closing;     /* as soon as the answers are out */
     bool lingering;   /* they are: waits for the client to close */
