@@ -9,6 +9,9 @@
 #include "control-client.h"
 #include "control-method.h"
 
+/* Text up to this is copied for each reader: cheaper than a reference. */
+#define COPY_BYTES_MAX 1024
+
 void call_free(struct call *call)
 {
     if (call->method && call->method->stop && call->data)
@@ -88,6 +91,33 @@ void call_write_reply(struct call *call, struct json_object *reply)
             call_out_of_memory(call);
     }
     json_object_put(reply);
+}
+
+static void unref_text(const void *data, size_t size, void *text)
+{
+    (void)data, (void)size;
+    packet_unref(text);
+}
+
+static int add_text(struct evbuffer *output, struct packet *text)
+{
+    int result;
+
+    if (text->size <= COPY_BYTES_MAX)
+        return evbuffer_add(output, text->data, text->size);
+    result = evbuffer_add_reference(output, text->data, text->size, unref_text, packet_ref(text));
+    if (result < 0)
+        packet_unref(text);
+    return result;
+}
+
+void call_write_text(struct call *call, struct packet *text)
+{
+    struct evbuffer *output = bufferevent_get_output(call->client->stream);
+
+    if (!text || add_text(output, text) < 0 ||
+        evbuffer_add(output, call->in_lines ? "\n" : "", 1) < 0)
+        call_out_of_memory(call);
 }
 
 static void answer(struct call *call, struct json_object *reply)

@@ -16,6 +16,7 @@
 #include "control-user.h"
 #include "control.h"
 #include "recent.h"
+#include "tail-page.h"
 
 struct method;
 
@@ -39,6 +40,7 @@ struct control {
     struct list users; /* who have connections */
     size_t client_count;
     struct recent recent;
+    struct tail_pages tail_pages;
     struct id_source ids; /* of messages */
 };
 
@@ -55,9 +57,9 @@ struct client {
     struct list calls; /* as they came */
     size_t call_count, call_bytes;
     size_t sends;     /* of the calls, those that count in the user's quota of sends */
+    bool writing;     /* the socket took not all of the output: the loop writes the rest */
     bool input_ended; /* the client sends no more */
     bool end_taken;   /* and what was left of its input has been looked at */
-    bool writing;     /* the socket took not all of the output: the loop writes the rest */
     bool gone;        /* and takes no more */
     bool closing;     /* as soon as the answers are out */
     bool lingering;   /* they are: waits for the client to close */
@@ -108,6 +110,10 @@ void call_free(struct call *call);
 
 /* Writes a reply; the object is taken over. NULL: memory is short, the connection is closed. */
 void call_write_reply(struct call *call, struct json_object *reply);
+
+/* Writes a reply that is text already, without its end, and may be shared with other calls. NULL:
+ * as above. */
+void call_write_text(struct call *call, struct packet *text);
 
 /* ---- for methods ---- */
 

@@ -127,10 +127,7 @@ static struct json_object *cursor_value(struct call *call, const struct history_
 
 static void show(struct call *call, const struct history_item *item)
 {
-    call_reply(call,
-               OBJECT({"message", report_message(item->packet)},
-                      {"late", json_object_new_boolean(item->late)},
-                      {"cursor", cursor_value(call, &item->position)}),
+    call_reply(call, tail_report(history_of(call), item->packet, item->late, &item->position),
                true);
 }
 
@@ -251,26 +248,31 @@ static void show_events(struct call *call, struct tail *tail)
     }
 }
 
+static void show_page(struct call *call, struct tail *tail, struct tail_page *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        struct tail_line *line = &page->lines[i];
+
+        tail->position = line->position;
+        if (is_in_room(tail, line->packet))
+            call_write_text(call, tail_line_text(history_of(call), line));
+    }
+}
+
 /* What has been delivered since the position. */
 static int follow(struct call *call, struct tail *tail)
 {
+    struct tail_pages *pages = &call->client->control->tail_pages;
     bool end = false;
-    int result = 0;
 
-    for (unsigned i = 0; i < READ_PAGES_AT_ONCE && !end && result == 0 && call_has_room(call);
-         i++) {
-        struct history_page page;
+    for (unsigned i = 0; i < READ_PAGES_AT_ONCE && !end && call_has_room(call); i++) {
+        struct tail_page *page;
+        int result = tail_pages_read(pages, history_of(call), &tail->position, &page);
 
-        result = history_read_after(history_of(call), &tail->position, READ_PAGE_MESSAGES, &page);
         if (result < 0)
             return result;
-        for (size_t k = 0; k < page.count; k++) {
-            tail->position = page.items[k].position;
-            if (is_in_room(tail, page.items[k].packet))
-                show(call, &page.items[k]);
-        }
-        end = page.end;
-        history_page_done(&page);
+        show_page(call, tail, page);
+        end = tail_page_is_end(pages, page);
     }
     if (!end && call_has_room(call))
         client_schedule(call->client);

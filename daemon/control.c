@@ -17,7 +17,10 @@
 
 static void on_delivered(void *userdata)
 {
-    control_schedule(userdata, WATCH_DELIVERED);
+    struct control *control = userdata;
+
+    tail_pages_delivered(&control->tail_pages);
+    control_schedule(control, WATCH_DELIVERED);
 }
 
 static void on_changed(void *userdata)
@@ -262,6 +265,7 @@ void control_free(struct control *control)
         close(control->listen_fd);
     if (control->owns_path && !control->options.keep_socket)
         unlink(control->options.path);
+    tail_pages_done(&control->tail_pages);
     user_names_free(control->names);
     idl_free(control->idl);
     free((char *)control->options.state_directory);

@@ -11,8 +11,10 @@
 
 #include <cmocka.h>
 
+#include "common/json-stream.h"
 #include "common/util.h"
 #include "store-fixture.h"
+#include "tail-page.h"
 
 #define STEPS 250
 #define TAILS 4
@@ -41,6 +43,7 @@ struct model {
     struct sent sent[STEPS];
     struct message_key top;
     struct tail tails[TAILS];
+    struct tail_pages pages; /* which those that read by pages share */
 };
 
 static uint64_t random_below(struct model *model, uint64_t bound)
@@ -112,6 +115,7 @@ static void deliver_one(struct model *model, struct sent *sent, bool late)
         deliver(model->fixture, &sent->key, late);
     else
         assert_int_equal(history_delivered(model->fixture->history, &sent->key, late), 0);
+    tail_pages_delivered(&model->pages);
 }
 
 static struct sent *next_undelivered(struct model *model, bool with_filled)
@@ -161,6 +165,8 @@ static void restart(struct model *model)
 {
     if (!model->told)
         settle(model);
+    tail_pages_done(&model->pages);
+    model->pages = (struct tail_pages){0};
     fixture_reopen(model->fixture);
     for (size_t i = 0; i < model->count; i++) {
         struct sent *sent = &model->sent[i];
@@ -233,11 +239,53 @@ static bool take_page(struct model *model, struct tail *tail, struct history_pag
     return all;
 }
 
+/* The line as a reader sees it: the mark and the cursor are those of the text. */
+static void take_line(struct model *model, struct tail *tail, struct tail_line *line)
+{
+    const struct packet *text = tail_line_text(model->fixture->history, line);
+    struct json_tokener *tokener = json_tokener_new();
+    struct json_object *reply, *parameters, *late, *cursor;
+    struct history_item item = {.packet = line->packet};
+
+    assert_non_null(text);
+    reply = json_tokener_parse_ex(tokener, (const char *)text->data, (int)text->size);
+    assert_true(json_object_object_get_ex(reply, "parameters", &parameters));
+    assert_true(json_object_object_get_ex(parameters, "late", &late));
+    assert_true(json_object_object_get_ex(parameters, "cursor", &cursor));
+    assert_int_equal(history_cursor_parse(model->fixture->history, json_object_get_string(cursor),
+                                          &item.position),
+                     0);
+    item.late = json_object_get_boolean(late);
+    check_item(model, tail, &item,
+               tail->position.upto.hlc != 0 && !item.late &&
+                   message_key_compare(&tail->position.from, &tail->position.upto) < 0);
+    tail->position = item.position;
+    json_object_put(reply);
+    json_tokener_free(tokener);
+}
+
+/* From the page that all share. False: that was all. */
+static bool read_shared(struct model *model, struct tail *tail)
+{
+    struct tail_page *page;
+    size_t taken;
+
+    assert_int_equal(
+        tail_pages_read(&model->pages, model->fixture->history, &tail->position, &page), 0);
+    taken = random_below(model, 3) ? page->count : random_below(model, page->count + 1);
+    for (size_t i = 0; i < taken; i++)
+        take_line(model, tail, &page->lines[i]);
+    return taken < page->count || !tail_page_is_end(&model->pages, page);
+}
+
 /* False: that was all. */
 static bool read_some(struct model *model, struct tail *tail, size_t count)
 {
     struct history_page page;
     bool end;
+
+    if (random_below(model, 4))
+        return read_shared(model, tail);
 
     assert_int_equal(history_read_after(model->fixture->history, &tail->position, count, &page), 0);
     require(model, page.count <= count, "too many");
@@ -388,6 +436,7 @@ static void finish(struct model *model)
     /* Late notes are on disk then: they were submitted before. */
     fixture_wait(model->fixture, STORED,
                  submit_state(model->fixture, &(struct ring_state){1, 1, 1}));
+    tail_pages_delivered(&model->pages);
     check_history(model);
     require(model, history_count(model->fixture->history) == expected_history(model, expected),
             "the count is wrong");
@@ -407,6 +456,7 @@ static void run_seed(uint64_t seed)
     for (unsigned i = 0; i < STEPS && model->count < STEPS; i++)
         step(model);
     finish(model);
+    tail_pages_done(&model->pages);
     fixture_tear_down(&state);
     free(model);
 }
