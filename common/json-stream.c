@@ -23,10 +23,14 @@ enum scan {
     SCAN_FAILED,
 };
 
+/* What is kept from one object for the next one: most are shorter. */
+#define KEPT_BYTES_MAX 4096
+
 struct json_stream {
     size_t bytes_max;
     char *data; /* of the object that is not finished */
     size_t size, allocated;
+    struct json_tokener *tokener; /* kept for the next object */
     enum scan scan;
     unsigned depth;
     unsigned digits; /* of \u so far */
@@ -49,6 +53,8 @@ void json_stream_free(struct json_stream *stream)
 {
     if (!stream)
         return;
+    if (stream->tokener)
+        json_tokener_free(stream->tokener);
     free(stream->data);
     free(stream);
 }
@@ -163,11 +169,29 @@ static int append(struct json_stream *stream, const char *data, size_t size)
 /* Memory for one long object is not kept for the short ones after it. */
 static void forget_object(struct json_stream *stream)
 {
-    free(stream->data);
-    stream->data = NULL;
-    stream->size = stream->allocated = 0;
+    if (stream->allocated > KEPT_BYTES_MAX) {
+        free(stream->data);
+        stream->data = NULL;
+        stream->allocated = 0;
+        json_tokener_free(steal_pointer(stream->tokener));
+    }
+    stream->size = 0;
     stream->depth = 0;
     stream->scan = SCAN_BEFORE;
+}
+
+/* Parses the whole text. NULL: it is not JSON, or memory is short. */
+static struct json_object *parse(struct json_tokener *tokener, const char *text, size_t size)
+{
+    struct json_object *object;
+
+    check(size <= INT_MAX);
+    json_tokener_reset(tokener);
+    object = json_tokener_parse_ex(tokener, text, (int)size);
+    if (json_tokener_get_error(tokener) == json_tokener_success)
+        return object;
+    json_object_put(object);
+    return NULL;
 }
 
 /* json-c 0.18 refuses every character outside ASCII in its strict mode (its issue 875), so it gets
@@ -176,24 +200,23 @@ static int parse_object(struct json_stream *stream, struct json_object **ret)
 {
     _cleanup_(json_object_putp) struct json_object *object = NULL;
     _cleanup_free_ char *escaped = NULL;
-    struct json_tokener *tokener;
-    enum json_tokener_error error;
-    size_t size;
+    size_t size = stream->size;
 
+    if (!stream->tokener) {
+        stream->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+        if (!stream->tokener)
+            return -ENOMEM;
+        json_tokener_set_flags(stream->tokener, JSON_TOKENER_STRICT);
+    }
     if (!text_is_utf8(stream->data, stream->size))
         return fail(stream, "the object is not UTF-8");
-    escaped = text_escape(stream->data, stream->size, &size);
-    if (!escaped)
-        return -ENOMEM;
-    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!tokener)
-        return -ENOMEM;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    check(size <= INT_MAX);
-    object = json_tokener_parse_ex(tokener, escaped, (int)size);
-    error = json_tokener_get_error(tokener);
-    json_tokener_free(tokener);
-    if (error != json_tokener_success || !json_object_is_type(object, json_type_object))
+    if (!text_is_ascii(stream->data, stream->size)) {
+        escaped = text_escape(stream->data, stream->size, &size);
+        if (!escaped)
+            return -ENOMEM;
+    }
+    object = parse(stream->tokener, escaped ? escaped : stream->data, size);
+    if (!json_object_is_type(object, json_type_object))
         return fail(stream, "what came is not JSON");
     forget_object(stream);
     *ret = steal_pointer(object);

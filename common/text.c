@@ -69,11 +69,22 @@ bool text_is_utf8(const char *data, size_t size)
     uint32_t character;
 
     for (size_t i = 0, length; i < size; i += length) {
-        length = decode((const unsigned char *)data + i, size - i, &character);
+        length = (unsigned char)data[i] < 0x80
+                     ? 1
+                     : decode((const unsigned char *)data + i, size - i, &character);
         if (length == 0)
             return false;
     }
     return true;
+}
+
+bool text_is_ascii(const char *data, size_t size)
+{
+    unsigned char all = 0;
+
+    for (size_t i = 0; i < size; i++)
+        all |= (unsigned char)data[i];
+    return all < 0x80;
 }
 
 /* One escape, or two for a pair of surrogates. */

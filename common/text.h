@@ -20,6 +20,9 @@ bool span_equal(struct span a, struct span b);
  * U+10FFFF. U+0000 is allowed. */
 bool text_is_utf8(const char *data, size_t size);
 
+/* Whether all bytes are ASCII. */
+bool text_is_ascii(const char *data, size_t size);
+
 /* A copy of UTF-8 text in which every character outside ASCII is written as JSON's \uXXXX (RFC
  * 8259, section 7). To be freed; NULL: out of memory. */
 char *text_escape(const char *data, size_t size, size_t *ret_size);
