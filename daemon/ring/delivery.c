@@ -109,6 +109,11 @@ static struct held_message *heap_take(struct ring *ring)
 
 /* ---- messages ---- */
 
+struct list *own_ids_of(struct ring *ring, const struct ring_id *id)
+{
+    return &ring->own_ids[ring_id_hash(id) % OWN_ID_LISTS];
+}
+
 bool is_stored(const struct ring *ring, ring_ticket ticket)
 {
     return ticket != 0 && ticket <= ring->stored_ticket;
@@ -117,6 +122,7 @@ bool is_stored(const struct ring *ring, ring_ticket ticket)
 void message_free(struct held_message *message)
 {
     list_remove(&message->list);
+    list_remove(&message->by_id);
     packet_unref(message->packet);
     while (message->waiters) {
         struct waiter *waiter = message->waiters;
@@ -173,6 +179,7 @@ struct held_message *message_new(struct ring *ring, const struct message *messag
     if (!held)
         return NULL;
     list_init(&held->list);
+    list_init(&held->by_id);
     held->key = message->key;
     held->id = message->id;
     held->packet = packet_ref(packet);
@@ -194,6 +201,8 @@ struct held_message *message_take(struct ring *ring, struct origin *origin,
         message_free(held);
         return NULL;
     }
+    if (origin == ring->self)
+        list_append(own_ids_of(ring, &held->id), &held->by_id);
     insert_by_seq(origin, held);
     clock_received(ring, message->key.hlc);
     return held;

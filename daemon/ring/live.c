@@ -41,10 +41,12 @@ static bool bytes_equal(struct bytes a, struct bytes b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-static struct held_message *find_by_id(struct list *head, const struct ring_id *id)
+static struct held_message *find_own(struct ring *ring, const struct ring_id *id)
 {
-    list_for_each (at, head) {
-        struct held_message *message = list_entry(at, struct held_message, list);
+    struct list *same = own_ids_of(ring, id);
+
+    list_for_each (at, same) {
+        struct held_message *message = list_entry(at, struct held_message, by_id);
 
         if (ring_id_equal(&message->id, id))
             return message;
@@ -56,12 +58,10 @@ static struct held_message *find_by_id(struct list *head, const struct ring_id *
 static bool join_message(struct ring *ring, const struct ring_input *in)
 {
     const struct message *wanted = in->command.message;
-    struct held_message *held = find_by_id(&ring->queue, &wanted->id);
+    struct held_message *held = find_own(ring, &wanted->id);
     struct message there;
     struct waiter *waiter;
 
-    if (!held)
-        held = find_by_id(&ring->self->messages, &wanted->id);
     if (!held)
         return false;
     check(message_unpack(held->packet, &there) == 0);
@@ -99,6 +99,7 @@ static struct held_message *enqueue(struct ring *ring, const struct message *mes
     held->packet = packet;
     held->queued_at = ring->now;
     list_append(&ring->queue, &held->list);
+    list_append(own_ids_of(ring, &held->id), &held->by_id);
     ring->queue_count++;
     ring->queue_bytes += packet->size;
     return held;

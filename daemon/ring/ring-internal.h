@@ -87,6 +87,8 @@ void message_write(struct ring *ring, struct held_message *message);
 void message_deliver(struct ring *ring, struct held_message *message, bool late);
 void message_answer(struct ring *ring, struct held_message *message, enum ring_reply reply);
 void message_free(struct held_message *message);
+/* Where a message of this node's own with that id is, if it is queued, unstable or undelivered. */
+struct list *own_ids_of(struct ring *ring, const struct ring_id *id);
 bool is_stored(const struct ring *ring, ring_ticket ticket);
 void delivery_done(struct ring *ring);
 

@@ -68,9 +68,13 @@ struct waiter {
     ring_ticket ticket;
 };
 
+/* Lists by which a send finds whether its id is on its way: at most 16 in each, mostly one. */
+#define OWN_ID_LISTS 256
+
 /* A message of which something is still to be done: not stable, not delivered, or not keyed. */
 struct held_message {
-    struct list list; /* origin->messages by seq, or ring->queue, or ring->repaired */
+    struct list list;  /* origin->messages by seq, or ring->queue, or ring->repaired */
+    struct list by_id; /* this node's own, but for repaired ones: ring->own_ids */
     struct message_key key;
     struct ring_id id;
     struct packet *packet;
@@ -293,6 +297,7 @@ struct ring {
     struct origin **origins; /* by id */
     struct origin *self;
     struct list queue; /* local, not keyed */
+    struct list own_ids[OWN_ID_LISTS];
     size_t queue_count, queue_bytes;
     size_t window_count, window_bytes; /* own, keyed and unstable */
     uint64_t seal_in_flight;           /* own seq; 0: none */

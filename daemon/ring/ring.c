@@ -411,6 +411,8 @@ struct ring *ring_new(void)
         ring->timers[i] = NEVER;
     ring->expected = NEVER;
     list_init(&ring->queue);
+    for (size_t i = 0; i < OWN_ID_LISTS; i++)
+        list_init(&ring->own_ids[i]);
     list_init(&ring->repaired);
     list_init(&ring->links);
     list_init(&ring->relays);
