@@ -98,7 +98,7 @@ void print_message(const struct context *context, struct message_printer *printe
         text_visible(json_object_get_string(value), (size_t)json_object_get_string_len(value),
                      "\n                   ");
     _cleanup_free_ char *user = visible(field_text(message, "user"));
-    _cleanup_free_ char *node = visible(field_text(message, "node"));
+    _cleanup_free_ char *node = names_show(&printer->names, message);
     _cleanup_free_ char *room = visible(field_text(message, "room"));
     uint64_t sent = field_number(message, "sent");
     bool notice = strcmp(field_text(message, "kind"), "notice") == 0;

@@ -3,6 +3,7 @@
 /* What ringchatctl prints: messages, events and tables as text, or JSON. */
 
 #include "context.h"
+#include "names.h"
 
 /* One JSON object, on one line or spread out, left in stdout's buffer. */
 void write_json(const struct context *context, struct json_object *object);
@@ -14,6 +15,7 @@ void print_json(const struct context *context, struct json_object *object);
 struct message_printer {
     uint64_t last_sent; /* for the date line when the day changes */
     bool begun;
+    struct names names; /* to be given to names_done() */
 };
 
 /* "10:32:07 alice@host1  hi"; what could drive a terminal is made visible. */

@@ -118,12 +118,12 @@ static void show_messages(const struct context *context, struct message_printer 
     fflush(stdout);
 }
 
-/* Calls a method that answers with messages, and shows them as they come. `progress` may be NULL;
- * `total`: how many there will be, about. */
+/* Calls a method that answers with messages, and shows them as they come. `progress` may
+ * be NULL, and `printer` where JSON is printed; `total`: how many there will be, about. */
 static int show_all(const struct context *context, struct client *client, const char *method,
-                    struct json_object *parameters, struct progress *progress, uint64_t total)
+                    struct json_object *parameters, struct message_printer *printer,
+                    struct progress *progress, uint64_t total)
 {
-    struct message_printer printer = {0};
     struct varlink_reply reply;
     bool continues = true;
     uint64_t shown = 0;
@@ -141,7 +141,7 @@ static int show_all(const struct context *context, struct client *client, const 
         } else {
             struct json_object *messages = field(reply.parameters, "messages");
 
-            show_messages(context, &printer, messages);
+            show_messages(context, printer, messages);
             shown += json_object_array_length(messages);
         }
         if (progress)
@@ -158,17 +158,22 @@ int verb_history(struct context *context, int argc, char **argv)
     _cleanup_(client_freep) struct client *client = NULL;
     struct json_object *parameters = json_object_new_object();
     int result = parse_options(argc, argv, parameters);
+    struct message_printer printer = {0};
     pid_t pager;
 
-    if (result == 0)
+    if (result == 0) {
+        names_ask(&printer.names, context);
         result = context_connect(context, &client);
+    }
     if (result != 0) {
+        names_done(&printer.names);
         json_object_put(parameters);
         return result;
     }
     pager = pager_start(context);
-    result = show_all(context, client, VARLINK_INTERFACE ".History", parameters, NULL, 0);
+    result = show_all(context, client, VARLINK_INTERFACE ".History", parameters, &printer, NULL, 0);
     pager_end(pager);
+    names_done(&printer.names);
     return result;
 }
 
@@ -199,7 +204,7 @@ int verb_export(struct context *context, int argc, char **argv)
         return result;
     lines.json = JSON_SHORT;
     progress_begin(&progress, context, "messages");
-    result = show_all(&lines, client, VARLINK_INTERFACE ".Export", NULL, &progress,
+    result = show_all(&lines, client, VARLINK_INTERFACE ".Export", NULL, NULL, &progress,
                       count_messages(context));
     progress_clear(&progress);
     if (result == 0 && ferror(stdout))

@@ -201,8 +201,10 @@ static int follow(struct follower *follower)
 
     for (;;) {
         _cleanup_(client_freep) struct client *client = NULL;
-        int result = context_try_connect(follower->context, &client);
+        int result;
 
+        names_ask(&follower->printer.names, follower->context);
+        result = context_try_connect(follower->context, &client);
         if (result == -EACCES || result == -EPERM || result == -ENAMETOOLONG)
             return context_unreachable(follower->context, result);
         if (result == 0) {
@@ -222,8 +224,10 @@ static int show_once(struct follower *follower)
 {
     _cleanup_(client_freep) struct client *client = NULL;
     const struct context *context = follower->context;
-    int result = context_connect(context, &client);
+    int result;
 
+    names_ask(&follower->printer.names, context);
+    result = context_connect(context, &client);
     if (result == 0)
         result = show_all(follower, client);
     if (result < 0)
@@ -241,6 +245,7 @@ int verb_tail(struct context *context, int argc, char **argv)
 
     if (result == 0)
         result = follower.options.follow ? follow(&follower) : show_once(&follower);
+    names_done(&follower.printer.names);
     free(follower.cursor);
     return result;
 }

@@ -33,7 +33,7 @@ MEMBERS = {"epoch": 2, "view": "2-00000000000000aa", "leader": STATUS["id"],
 
 class Daemon:
     """`answers` maps a method to what it answers, one entry a reply: parameters, or an exception's
-    (name, parameters). `calls` are the calls that came."""
+    (name, parameters). `calls` are the calls of these methods that came; others are unknown to it."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -75,9 +75,13 @@ class Daemon:
         """Returns when that reply to a call is to be sent."""
 
     def _answer(self, connection, call):
-        self.calls.append(call)
         method = call["method"].rpartition(".")[2]
-        answers = self.answers[method]
+        answers = self.answers.get(method)
+        if answers is None:
+            reply = {"error": "org.varlink.service.MethodNotFound", "parameters": {"method": method}}
+            connection.sendall(json.dumps(reply).encode() + b"\0")
+            return
+        self.calls.append(call)
         for number, answer in enumerate(answers):
             self.reply_is_due(method, number)
             if isinstance(answer, tuple):

@@ -167,6 +167,30 @@ def test_history_is_the_same_bytes_as_the_messages():
     assert done.stdout.decode().splitlines() == [json.dumps(MESSAGE, separators=(",", ":"))] * 2
 
 
+OTHER_ID = "9be1c0de-350c-4487-909b-4f8a627b4334"
+
+
+def test_hosts_of_one_name_are_told_apart_beside_their_messages():
+    members = {**MEMBERS, "members": [{**MEMBERS["members"][0], "name": "host1~d1a9",
+                                       "id": MESSAGE["origin"]},
+                                      {**MEMBERS["members"][0], "name": "lone"}]}
+    lone = {**MESSAGE, "node": "lone", "origin": MEMBERS["leader"]}
+    answers = {"Members": [members], "Tail": [{"message": MESSAGE, "cursor": CURSOR}],
+               "History": [{"messages": [MESSAGE, lone]}]}
+    tail, _ = run(answers, "tail")
+    history, _ = run(answers, "history")
+    assert tail.stdout.decode().endswith(" alice@host1~d1a9  hi\n")
+    assert [line.split()[1] for line in history.stdout.decode().splitlines()[1:]] == [
+        "alice@host1~d1a9", "alice@lone"]
+
+
+def test_a_host_that_went_long_ago_is_told_apart_once_its_messages_are_seen():
+    twin = {**MESSAGE, "origin": OTHER_ID}
+    done, _ = run({"History": [{"messages": [MESSAGE, twin, MESSAGE]}]}, "history")
+    assert [line.split()[1] for line in done.stdout.decode().splitlines()[1:]] == [
+        "alice@host1", "alice@host1~9be1", "alice@host1~d1a9"]
+
+
 REPAIRED = {"event": {"event": "repaired", "time": 1795465868402494, "epoch": 2, "messages": 30}}
 
 
