@@ -14,6 +14,7 @@
 
 #include "common/bounds.h"
 #include "common/util.h"
+#include "state-file.h"
 #include "verbs.h"
 
 /* How soon a daemon that went away is looked for again. */
@@ -404,8 +405,12 @@ static void note_unsent(struct chat *chat)
 
 static int run_chat(struct chat *chat)
 {
-    struct line_options options = {
-        .wait = wait_for_key, .complete = complete_line, .list = list_words, .userdata = chat};
+    _cleanup_free_ char *history = state_file("typed");
+    struct line_options options = {.wait = wait_for_key,
+                                   .complete = complete_line,
+                                   .list = list_words,
+                                   .history_path = history,
+                                   .userdata = chat};
     char *text;
     int result = line_new(&options, &chat->line);
 

@@ -6,10 +6,7 @@
 #include "common/bounds.h"
 #include "common/text.h"
 #include "common/util.h"
-#include "line-internal.h"
-
-/* Texts that can be fetched back with the arrow keys. */
-#define HISTORY_MAX 500
+#include "line-history.h"
 
 /* A terminal that does not know its size. */
 #define COLUMNS_DEFAULT 80
@@ -413,6 +410,8 @@ int line_new(const struct line_options *options, struct line **ret)
     if (!line->above || !line->prompt || !line->history || !line->editor)
         return -ENOMEM;
     set_up_editor(line);
+    if (options->history_path)
+        line_history_load(line, options->history_path);
     catch_signals(line);
     fputs(PASTE_ON, stdout);
     fflush(stdout);
@@ -470,8 +469,11 @@ char *line_read(struct line *line)
     if (text[size - 1] == L'\n')
         size--;
     bytes = narrow(line, text, (size_t)size);
-    if (bytes && *bytes)
+    if (bytes && *bytes) {
         history_w(line->history, &event, H_ENTER, text);
+        if (line->options.history_path)
+            line_history_add(line->options.history_path, bytes);
+    }
     return bytes;
 }
 

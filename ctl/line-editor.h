@@ -25,6 +25,8 @@ struct line_options {
                      void *list);
     /* Shows candidates, between line_hide() and line_show(). */
     void (*list)(void *userdata, size_t count, char *const *words);
+    /* Where what was typed is kept for the next session; NULL: nowhere. Must stay valid. */
+    const char *history_path;
     void *userdata;
 };
 

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/util.h"
 #include "progress.h"
+#include "state-file.h"
 
 struct room *rooms_get(struct rooms *rooms, const char *name)
 {
@@ -57,35 +57,15 @@ void rooms_done(struct rooms *rooms)
 
 /* ---- the file ---- */
 
-/* Makes the directory. Its path, to be freed, or NULL. */
-static char *state_directory(void)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    _cleanup_free_ char *base = NULL, *path = NULL;
-
-    if (state && *state == '/')
-        base = strdup(state);
-    else if (!home || *home != '/' || asprintf(&base, "%s/.local/state", home) < 0)
-        return NULL;
-    if (!base || asprintf(&path, "%s/ringchat", base) < 0)
-        return NULL;
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    mkdir(path, 0700);
-    return steal_pointer(path);
-}
-
 static char *state_path(const char *node_id, const char *suffix)
 {
-    _cleanup_free_ char *directory = state_directory();
-    char *path = NULL;
+    _cleanup_free_ char *name = NULL;
 
-    if (!directory || asprintf(&path, "%s/read-%s%s", directory, node_id, suffix) < 0)
+    if (asprintf(&name, "read-%s%s", node_id, suffix) < 0) {
+        name = NULL;
         return NULL;
-    return path;
+    }
+    return state_file(name);
 }
 
 /* A line is "cursor CURSOR" or "unread COUNT ROOM"; others are of another version. */
