@@ -164,7 +164,7 @@ bool chat_take_own(struct chat *chat, struct json_object *reply)
     struct outgoing *message = find(chat, field_text(field(reply, "message"), "id"));
 
     if (!message) {
-        chat_take_message(chat, field(reply, "message"), field_flag(reply, "late"), "");
+        chat_take_other(chat, reply);
         return true;
     }
     if (message->answered || !chat->online) {

@@ -361,6 +361,9 @@ static void set_above(struct chat *chat)
 
     if (!to)
         return;
+    if (chat->late > LATE_MESSAGES_MAX)
+        fprintf(to, "   (history repair: %llu older messages so far)\n",
+                (unsigned long long)chat->late);
     for (const struct outgoing *message = chat->first; message; message = message->next) {
         _cleanup_free_ char *text = visible(message->text);
         const char *state = state_of(chat, message);

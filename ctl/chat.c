@@ -23,6 +23,9 @@
 /* How often a message that waits for its answer is looked at. */
 #define HELD_MSEC 100
 
+/* How often the count of what history repair brings is drawn. */
+#define LATE_DRAW_USEC (200 * USEC_PER_MSEC)
+
 uint64_t chat_now(void)
 {
     struct timespec now;
@@ -84,6 +87,21 @@ void chat_take_message(struct chat *chat, struct json_object *message, bool late
     }
 }
 
+void chat_take_other(struct chat *chat, struct json_object *reply)
+{
+    bool late = field_flag(reply, "late");
+
+    chat->late += late;
+    if (!late || chat->late <= LATE_MESSAGES_MAX) {
+        chat_take_message(chat, field(reply, "message"), late, "");
+        return;
+    }
+    if (chat_now() < chat->late_drawn + LATE_DRAW_USEC)
+        return;
+    chat->late_drawn = chat_now();
+    chat_update_line(chat);
+}
+
 static void take_end_of_missed(struct chat *chat)
 {
     if (!chat->caught_up && chat->missed > 0)
@@ -123,6 +141,10 @@ static void on_names(void *userdata, void *context, const struct varlink_reply *
 static void take_event(struct chat *chat, struct json_object *event)
 {
     chat_show_event(chat, event);
+    if (strcmp(field_text(event, "event"), "repaired") == 0) {
+        chat->late = 0;
+        chat_update_line(chat);
+    }
     if (strcmp(field_text(event, "event"), "joined") == 0)
         channel_call(&chat->commands, VARLINK_INTERFACE ".Members", NULL, false, on_names, NULL);
 }
@@ -284,7 +306,7 @@ static void come_back(struct chat *chat)
         return;
     chat_note(chat, "connected again");
     chat->told = chat->caught_up = false;
-    chat->missed = 0;
+    chat->missed = chat->late = 0;
     channel_call(&chat->commands, VARLINK_INTERFACE ".Members", NULL, false, on_here, NULL);
     follow(chat);
     chat_send_again(chat);

@@ -20,6 +20,9 @@
 #define ENTER_CONTEXT 3
 #define ENTER_MESSAGES_MAX 50
 
+/* Messages of one history repair that are shown; of more there is a count above the line. */
+#define LATE_MESSAGES_MAX 10
+
 /* An own message that has not been seen in the tail yet. */
 struct outgoing {
     struct outgoing *next;
@@ -37,7 +40,9 @@ struct chat {
     struct json_object *names; /* of members and users, as keys */
     struct channel tail, sends, commands;
     bool online, told, caught_up, left;
-    uint64_t missed; /* messages since the connection came back */
+    uint64_t missed;     /* messages since the connection came back */
+    uint64_t late;       /* messages that history repair has brought since it was last at rest */
+    uint64_t late_drawn; /* when their count was last drawn, monotonic µs */
     int exit_code;
     struct outgoing *first, **last;
     struct json_object *held; /* an own message that waits for its answer */
@@ -107,6 +112,9 @@ void chat_enter_room(struct chat *chat);
 /* Shows a message unless it has just been shown. */
 void chat_take_message(struct chat *chat, struct json_object *message, bool late,
                        const char *state);
+
+/* Another's message from the tail; of many that come by history repair there is a count only. */
+void chat_take_other(struct chat *chat, struct json_object *reply);
 
 /* Calls on the channel for commands; says so where there is no connection. */
 void chat_call(struct chat *chat, const char *method, struct json_object *parameters, bool more,

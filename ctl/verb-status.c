@@ -109,6 +109,23 @@ static void print_counts(struct json_object *status)
     print_line("Clients", text);
 }
 
+/* Nothing when no history is being repaired, or by a daemon that does not tell. */
+static void print_repair(struct json_object *status)
+{
+    unsigned long long came = field_number(status, "repaired"),
+                       lacking = field_number(status, "lacking");
+    char text[160];
+
+    if (came > 0) {
+        snprintf(text, sizeof(text), "%llu older messages have come here so far", came);
+        print_line("Repair", text);
+    }
+    if (lacking > 0) {
+        snprintf(text, sizeof(text), "other members still want %llu messages from here", lacking);
+        print_line("Repair", text);
+    }
+}
+
 static void print_status(const struct context *context, struct json_object *status)
 {
     char text[512], since[TIME_TEXT_MAX];
@@ -124,6 +141,7 @@ static void print_status(const struct context *context, struct json_object *stat
     print_line("Ring", text);
     print_line("View", field_text(status, "view"));
     print_counts(status);
+    print_repair(status);
     time_format_full(field_number(status, "started"), since);
     snprintf(text, sizeof(text), "since %s, version %s", since, field_text(status, "version"));
     print_line("Up", text);

@@ -11,12 +11,13 @@
 
 #include "common/util.h"
 #include "output.h"
+#include "progress.h"
 #include "verbs.h"
 
 /* How soon a daemon that went away is looked for again. */
 #define RECONNECT_MSEC 200
 
-/* Late messages in a row that a terminal is shown: of more, history repair tells the number. */
+/* Late messages of one repair that a terminal is shown: of more there is a count. */
 #define LATE_LINES_MAX 10
 
 enum option_value { OPTION_AFTER = 256, OPTION_EVENTS };
@@ -31,8 +32,9 @@ struct follower {
     const struct context *context;
     struct tail_options options;
     struct message_printer printer;
-    char *cursor;    /* of what was shown last; NULL: nothing yet */
-    size_t late_run; /* late messages in a row */
+    char *cursor;             /* of what was shown last; NULL: nothing yet */
+    size_t late;              /* late messages since history repair was last at rest */
+    struct progress progress; /* of those that are not shown */
 };
 
 /* ---- Tail ---- */
@@ -122,24 +124,28 @@ static void print_json_message(const struct context *context, struct json_object
     print_json(context, message);
 }
 
-/* Whether the message belongs to a flood of late ones. */
+/* Whether the message belongs to a flood of late ones, which is counted at the screen's end. */
 static bool is_hidden(struct follower *follower, bool late)
 {
     if (!late || !is_watched(follower))
-        follower->late_run = 0;
-    else
-        follower->late_run++;
-    return follower->late_run > LATE_LINES_MAX;
+        return false;
+    if (follower->late == 0)
+        progress_begin(&follower->progress, follower->context,
+                       "older messages so far, by history repair");
+    if (++follower->late <= LATE_LINES_MAX)
+        return false;
+    progress_show(&follower->progress, follower->late, 0, 0);
+    return true;
 }
 
 /* Where events were not asked for, of a flood alone is told. */
 static bool wants_event(struct follower *follower, struct json_object *event)
 {
-    bool flood =
-        follower->late_run > LATE_LINES_MAX && strcmp(field_text(event, "event"), "repaired") == 0;
+    bool repaired = strcmp(field_text(event, "event"), "repaired") == 0;
+    bool flood = repaired && follower->late > LATE_LINES_MAX;
 
-    if (flood)
-        follower->late_run = 0;
+    if (repaired)
+        follower->late = 0;
     return flood || follower->options.events;
 }
 
@@ -155,6 +161,7 @@ static void show(struct follower *follower, struct json_object *reply)
     }
     if (message && is_hidden(follower, field_flag(reply, "late")))
         return;
+    progress_clear(&follower->progress);
     if (message && context->json)
         print_json_message(context, reply, message);
     else if (message)

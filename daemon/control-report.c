@@ -283,9 +283,11 @@ static struct json_object *status_value(struct control *control, const struct ri
 {
     const struct ring_member *self = &view->members[view->self];
     struct ring_status status;
+    struct ring_repair repair;
     char shown[SHOWN_NAME_MAX];
 
     engine_get_status(control->engine, &status);
+    engine_get_repair(control->engine, &repair);
     member_shown_name(view, view->self, shown);
     return OBJECT(
         {"state", json_object_new_string(phase_text(status.phase))}, {"id", id_value(&self->id)},
@@ -300,8 +302,8 @@ static struct json_object *status_value(struct control *control, const struct ri
         {"undelivered", number_value(status.undelivered)},
         {"sent", number_value(status.sent_messages)},
         {"delivered", number_value(status.delivered_messages)},
-        {"late", number_value(status.late_messages)},
-        {"formations", number_value(status.formations)},
+        {"late", number_value(status.late_messages)}, {"repaired", number_value(repair.received)},
+        {"lacking", number_value(repair.lacking)}, {"formations", number_value(status.formations)},
         {"clients", number_value(control->client_count)},
         {"started", number_value(control->started)}, {"version", json_object_new_string(VERSION)},
         {"warnings", warnings_value(control, view, &status)});

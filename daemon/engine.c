@@ -250,6 +250,11 @@ void engine_get_status(const struct engine *engine, struct ring_status *ret)
     ring_get_status(engine->ring, ret);
 }
 
+void engine_get_repair(const struct engine *engine, struct ring_repair *ret)
+{
+    ring_get_repair(engine->ring, ret);
+}
+
 struct history *engine_get_history(const struct engine *engine)
 {
     return engine->history;

@@ -111,6 +111,7 @@ uint64_t engine_wall(void);
 
 const struct ring_view *engine_get_view(const struct engine *engine);
 void engine_get_status(const struct engine *engine, struct ring_status *ret);
+void engine_get_repair(const struct engine *engine, struct ring_repair *ret);
 struct history *engine_get_history(const struct engine *engine);
 struct store *engine_get_store(const struct engine *engine);
 

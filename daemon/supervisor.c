@@ -19,10 +19,26 @@ struct supervisor {
     const struct keys *keys;
     struct journal *journal;
     struct event *watchdog, *status_timer;
-    char status[160];
+    char status[240];
 };
 
 /* ---- the status line ---- */
+
+/* "; …" while history repair is under way, or "". */
+static void write_repair(const struct supervisor *supervisor, char *ret, size_t size)
+{
+    struct ring_repair repair;
+
+    engine_get_repair(supervisor->engine, &repair);
+    if (repair.received > 0)
+        snprintf(ret, size, "; history repair: %llu came so far",
+                 (unsigned long long)repair.received);
+    else if (repair.lacking > 0)
+        snprintf(ret, size, "; history repair: others lack %llu",
+                 (unsigned long long)repair.lacking);
+    else
+        *ret = '\0';
+}
 
 static void write_status(const struct supervisor *supervisor, char *ret, size_t size)
 {
@@ -30,8 +46,10 @@ static void write_status(const struct supervisor *supervisor, char *ret, size_t 
     unsigned long long messages = history_count(engine_get_history(supervisor->engine));
     const char *warning = "";
     struct ring_status status;
+    char repair[80];
 
     engine_get_status(supervisor->engine, &status);
+    write_repair(supervisor, repair, sizeof(repair));
     if (keys_get_mode(supervisor->keys) == KEYS_MISSING)
         warning = "; no ring key: messages are stored here only";
     else if (keys_get_mode(supervisor->keys) == KEYS_CLEAR)
@@ -41,11 +59,11 @@ static void write_status(const struct supervisor *supervisor, char *ret, size_t 
     else if (status.phase == RING_LEFT)
         snprintf(ret, size, "left the ring, %llu messages%s", messages, warning);
     else if (view->self == view->leader)
-        snprintf(ret, size, "leader of %zu member%s, %llu messages%s", view->count,
-                 view->count == 1 ? "" : "s", messages, warning);
+        snprintf(ret, size, "leader of %zu member%s, %llu messages%s%s", view->count,
+                 view->count == 1 ? "" : "s", messages, repair, warning);
     else
-        snprintf(ret, size, "member of %zu, leader %s, %llu messages%s", view->count,
-                 view->members[view->leader].name, messages, warning);
+        snprintf(ret, size, "member of %zu, leader %s, %llu messages%s%s", view->count,
+                 view->members[view->leader].name, messages, repair, warning);
 }
 
 void supervisor_tell_status(struct supervisor *supervisor)

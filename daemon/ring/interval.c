@@ -191,6 +191,24 @@ bool intervals_lowest_gap(const struct intervals *set, const struct ring_interva
     return true;
 }
 
+uint64_t intervals_count_missing(const struct intervals *set, const struct intervals *without)
+{
+    uint64_t count = 0;
+    size_t k = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct ring_interval *one = &set->list[i];
+
+        count += one->to - one->from + 1;
+        while (k < without->count && without->list[k].to < one->from)
+            k++;
+        for (size_t at = k; at < without->count && without->list[at].from <= one->to; at++)
+            count -=
+                MIN(without->list[at].to, one->to) - MAX(without->list[at].from, one->from) + 1;
+    }
+    return count;
+}
+
 uint64_t intervals_top(const struct intervals *set)
 {
     return set->count ? set->list[set->count - 1].to : 0;

@@ -35,5 +35,8 @@ bool intervals_highest_missing(const struct intervals *set, const struct interva
 bool intervals_lowest_gap(const struct intervals *set, const struct ring_interval *bounds,
                           struct ring_interval *ret);
 
+/* How many of `set` are not in `without`. */
+uint64_t intervals_count_missing(const struct intervals *set, const struct intervals *without);
+
 /* The highest seq of the set; 0: it is empty. */
 uint64_t intervals_top(const struct intervals *set);

@@ -337,6 +337,9 @@ struct supply *supply_new(struct ring *ring, const struct ring_id *target);
 void supply_drop(struct ring *ring, struct supply *supply);
 /* Whether the target has got all that it wants from here. */
 bool supply_is_done(const struct ring *ring, const struct supply *supply);
+/* Messages that targets lack, as far as they have told, and get from here unless they are older
+ * than what they keep. */
+uint64_t supplies_lacking(const struct ring *ring);
 struct supply *supply_find(const struct ring *ring, const struct ring_id *target);
 /* The part for an origin, made with nothing had if it is new; NULL: the ring is broken. */
 struct supply_origin *supply_origin_get(struct ring *ring, struct supply *supply,

@@ -457,3 +457,9 @@ void ring_get_status(const struct ring *ring, struct ring_status *ret)
     list_for_each (at, &ring->links)
         ret->links++;
 }
+
+void ring_get_repair(const struct ring *ring, struct ring_repair *ret)
+{
+    ret->received = ring->repair_received;
+    ret->lacking = supplies_lacking(ring);
+}

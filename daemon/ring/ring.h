@@ -381,6 +381,14 @@ struct ring_status {
 
 void ring_get_status(const struct ring *ring, struct ring_status *ret);
 
+/* How far the repair of histories is. A node that lacks messages is not told how many. */
+struct ring_repair {
+    uint64_t received; /* messages that came, since none was missing; 0: no repair is under way */
+    uint64_t lacking;  /* messages that others want from this node, at most; grows as they ask */
+};
+
+void ring_get_repair(const struct ring *ring, struct ring_repair *ret);
+
 /* The first structural invariant that does not hold, as a constant text; NULL: all hold. For tests
  * after every step. */
 const char *ring_broken_invariant(const struct ring *ring);

@@ -145,6 +145,21 @@ bool supply_is_done(const struct ring *ring, const struct supply *supply)
            !newest_missing(ring, supply, &unused);
 }
 
+uint64_t supplies_lacking(const struct ring *ring)
+{
+    uint64_t count = 0;
+
+    for (const struct supply *supply = ring->supplies; supply; supply = supply->next) {
+        for (size_t i = 0; supply->ready && i < supply->count; i++) {
+            const struct origin *origin = origin_find(ring, &supply->origins[i].id);
+
+            if (origin)
+                count += intervals_count_missing(&origin->repairable, &supply->origins[i].had);
+        }
+    }
+    return count;
+}
+
 /* How many bytes may be sent now. */
 static size_t credit(struct ring *ring, const struct supply *supply)
 {

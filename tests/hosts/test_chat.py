@@ -67,5 +67,6 @@ def test_hosts_of_one_name_are_told_apart_everywhere(lab):
         chat.wait_for("^-- 2 members: ")
         hosts[1].send("which of us?")
         chat.wait_for(rf"@{names[1]}  which of us\?$")
-    for words in (["tail", "-n", "1"], ["history", "-n", "1"], ["history", "-N", names[1], "-n", "1"]):
+    for words in (["tail", "-n", "1"], ["history", "-n", "1"],
+                  ["history", "-n", "1", "-N", names[1]]):
         assert f"@{names[1]}  which of us?\n" in hosts[0].control(*words).stdout.decode()

@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 
 import pytest
 from client import PATIENCE, CallFailed
@@ -37,6 +38,27 @@ def test_what_one_host_imports_reaches_every_member(lab):
     # Again, at another member, and nothing happens.
     done = json.loads(ring[1].control("-j", "import", "-", text=backup).stdout)
     assert done == {"imported": 0, "known": 2000, "refused": 0}
+
+
+def test_how_far_a_repair_is_can_be_seen_at_both_ends(lab):
+    count = 10000
+    deadline = time.monotonic() + PATIENCE
+    old, new = lab.make_hosts(2)
+    old.start()
+    send_lines(old, count, "before the other came")
+    new.start()
+    came, lacking = {0}, {0}
+    with old.client() as giver, new.client() as taker:
+        while not (max(came) > 0 and giver.call("Status")["status"]["messages"] ==
+                   taker.call("Status")["status"]["messages"]):
+            lacking.add(giver.call("Status")["status"]["lacking"])
+            came.add(taker.call("Status")["status"]["repaired"])
+            assert time.monotonic() < deadline, (sorted(lacking), sorted(came))
+        assert 0 < max(lacking) <= count and len(lacking) > 2, sorted(lacking)
+        assert 0 < max(came) <= count
+        while taker.call("Status")["status"]["repaired"]:
+            assert time.monotonic() < deadline
+        assert giver.call("Status")["status"]["lacking"] == 0
 
 
 def test_import_is_for_administrators(lab):

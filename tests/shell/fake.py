@@ -22,7 +22,8 @@ STATUS = {"state": "live", "id": "6af99290-350c-4487-909b-4f8a627b4334", "name":
           "address": "10.0.0.1:7263", "epoch": 2, "view": "2-00000000000000aa",
           "leader": "6af99290-350c-4487-909b-4f8a627b4334", "leader_name": "host1", "members": 1,
           "lap_usec": 1500, "messages": 7, "store_bytes": 4096, "queued": 0, "unstable": 0,
-          "undelivered": 0, "sent": 1, "delivered": 7, "late": 0, "formations": 1, "clients": 1,
+          "undelivered": 0, "sent": 1, "delivered": 7, "late": 0, "repaired": 0,
+          "lacking": 0, "formations": 1, "clients": 1,
           "started": 1795465868402494, "version": "0.1.0", "warnings": ["no key: make one"]}
 MEMBERS = {"epoch": 2, "view": "2-00000000000000aa", "leader": STATUS["id"],
            "leader_name": "host1",
@@ -33,7 +34,7 @@ MEMBERS = {"epoch": 2, "view": "2-00000000000000aa", "leader": STATUS["id"],
 
 class Daemon:
     """`answers` maps a method to what it answers, one entry a reply: parameters, or an exception's
-    (name, parameters). `calls` are the calls of these methods that came; others are unknown to it."""
+    (name, parameters). `calls` are the calls of these methods that came; others are unknown."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -78,7 +79,8 @@ class Daemon:
         method = call["method"].rpartition(".")[2]
         answers = self.answers.get(method)
         if answers is None:
-            reply = {"error": "org.varlink.service.MethodNotFound", "parameters": {"method": method}}
+            reply = {"error": "org.varlink.service.MethodNotFound",
+                     "parameters": {"method": method}}
             connection.sendall(json.dumps(reply).encode() + b"\0")
             return
         self.calls.append(call)

@@ -1,21 +1,17 @@
 """chat in a real terminal with a real daemon: what a person types, and what the screen shows."""
 
-import getpass
 import json
 import os
 import pathlib
 import re
 import signal
-import threading
 import unicodedata
 
 import pytest
-from fake import CONTROL, MEMBERS, MESSAGE, PATIENCE, STATUS, ManyClients
+from chatting import CLOCK, USER, open_chat, prompt_line
+from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients
 from live import LiveDaemon
 from terminal import Terminal
-
-USER = getpass.getuser()
-CLOCK = r"\d\d:\d\d:\d\d"
 
 
 @pytest.fixture
@@ -24,20 +20,10 @@ def daemon():
         yield made
 
 
-def open_chat(daemon, *arguments, **options):
-    terminal = Terminal([str(CONTROL), "--socket", daemon.path, "chat", *arguments], **options)
-    terminal.wait_for(r"members?: alpha \(leader\)")
-    return terminal
-
-
 @pytest.fixture
 def chat(daemon):
     with open_chat(daemon) as terminal:
         yield terminal
-
-
-def prompt_line(terminal):
-    return next(line for line in reversed(terminal.screen()) if line)
 
 
 def test_what_is_typed_is_shown_with_how_many_disks_have_it(chat, daemon):
@@ -329,100 +315,6 @@ def test_the_arrow_keys_fetch_back_what_was_typed(chat):
     chat.type("the very ")
     chat.key("Enter")
     chat.wait_for(r"the very first \(delivered to 1\)$")
-
-
-def open_again(daemon, state):
-    return open_chat(daemon, environment={"XDG_STATE_HOME": str(state)})
-
-
-def test_what_was_typed_can_be_fetched_back_in_the_next_session(daemon, tmp_path):
-    with open_again(daemon, tmp_path) as chat:
-        for text in ("with a \\n that is none", "cafe\u0301"):
-            chat.enter(text)
-            chat.wait_for(rf"{re.escape(text)} \(delivered to 1\)$")
-        chat.paste("one\ntwo")
-        chat.wait_for("^two$")
-        chat.key("Enter")
-        chat.wait_for(r"^ +two \(delivered to 1\)$")
-        chat.enter("/quit")
-        assert chat.wait_for_end() == 0
-    typed = tmp_path / "ringchat" / "typed"
-    assert typed.stat().st_mode & 0o777 == 0o600
-    assert typed.read_text().splitlines() == [
-        "with a \\\\n that is none", "cafe\u0301", "one\\ntwo", "/quit"]
-    with open_again(daemon, tmp_path) as chat:
-        for shown in ("main> /quit", "two", "main> cafe\u0301", "main> with a \\n that is none"):
-            chat.key("Up")
-            chat.wait_until(shown, lambda _, line=shown: prompt_line(chat) == line)
-        chat.key("Down", "Down", "Enter")
-        chat.wait_until("the paste once more", lambda _: daemon.json(
-            "history", "-n", "1")["text"] == "one\ntwo")
-
-
-def test_the_file_of_what_was_typed_is_bounded(daemon, tmp_path):
-    typed = tmp_path / "ringchat" / "typed"
-    typed.parent.mkdir()
-    typed.write_text("".join(f"line {number}\n" for number in range(1500)) + "x" * 100000 + "\n")
-    with open_again(daemon, tmp_path) as chat:
-        chat.key("Up")
-        chat.wait_for("^main> line 1499$")
-        lines = typed.read_text().splitlines()
-        assert lines[:-1] == [f"line {number}" for number in range(1001, 1500)]
-        chat.key("C-u")
-        chat.enter("y" * 5000)
-        chat.wait_for(r"\(delivered to 1\)$")
-    assert len(typed.read_text().splitlines()) == 500
-
-
-def test_without_a_place_for_what_was_typed_chat_goes_on(daemon, tmp_path):
-    (tmp_path / "file").write_text("no directory")
-    with open_again(daemon, tmp_path / "file") as chat:
-        chat.enter("hello")
-        chat.wait_for(r"hello \(delivered to 1\)$")
-        chat.key("Up")
-        chat.wait_for("^main> hello$")
-
-
-class Late(ManyClients):
-    """Keeps what is sent, and delivers it only when it is let."""
-
-    def __init__(self):
-        super().__init__({"Status": [{"status": {**STATUS, "warnings": []}}], "Members": [MEMBERS]})
-        self.sent = None
-        self.released = threading.Event()
-
-    def _answer(self, connection, call):
-        method, parameters = call["method"].rpartition(".")[2], call.get("parameters", {})
-        reply = {"parameters": {"cursor": "c"}}
-        if method == "Send":
-            self.sent = parameters
-            reply = {"error": "org.ringchat.TimedOut",
-                     "parameters": {"id": parameters["id"], "stored": True}}
-        elif method == "Tail" and parameters.get("follow"):
-            connection.sendall(json.dumps({**reply, "continues": True}).encode() + b"\0")
-            assert self.released.wait(PATIENCE)
-            reply = {"continues": True, "parameters": {
-                "message": {**MESSAGE, "id": self.sent["id"], "text": self.sent["text"],
-                            "user": USER}, "late": False, "cursor": "d"}}
-        elif method != "Tail":
-            super()._answer(connection, call)
-            return
-        connection.sendall(json.dumps(reply).encode() + b"\0")
-
-
-def test_an_own_message_that_waits_on_this_disk_is_shown_as_late_until_it_is_delivered():
-    with Late() as fake, Terminal([str(CONTROL), "--socket", fake.path, "chat"]) as chat:
-        chat.wait_for("1 member: host1")
-        chat.enter("when the others are back")
-        chat.wait_for(r"^   \(late, kept here\) when the others are back$")
-        chat.type("half")
-        chat.wait_for("^main> half$")
-        assert chat.text().count("when the others") == 1
-        fake.released.set()
-        chat.wait_for(rf"^{CLOCK} {USER}@host1  when the others are back \(delivered late\)$")
-        chat.wait_until("end of waiting", lambda _: "kept here" not in chat.text())
-        assert chat.text().count("when the others") == 1
-        assert prompt_line(chat) == "main> half"
 
 
 # ---- the terminal ----

@@ -17,13 +17,15 @@ MEMBERS = {"epoch": int, "view": str, "leader": str, "leader_name": str, "member
 STATUS = {"state": str, "id": str, "name": str, "address": str, "epoch": int, "view": str,
           "leader": str, "leader_name": str, "members": int, "lap_usec": int, "messages": int,
           "store_bytes": int, "queued": int, "unstable": int, "undelivered": int, "sent": int,
-          "delivered": int, "late": int, "formations": int, "clients": int, "started": int,
+          "delivered": int, "late": int, "repaired": int, "lacking": int, "formations": int,
+          "clients": int, "started": int,
           "version": str, "warnings": [str]}
 
 # For each verb: arguments that succeed, what they print as text (None: nothing), and one object of
-# their JSON (None: the verb prints none; keys that are not named here may be there as well).
+# their JSON (None: the verb prints none), in which a key with a "?" may be missing.
 ROWS = {
-    "send": (["hello", "contract"], None, {"id": str, "members": int, "elapsed_usec": int}),
+    "send": (["hello", "contract"], None, {"id": str, "members": int, "elapsed_usec": int,
+                                             "?warning": str}),
     "tail": (["-n", "1"], r" \S+@alpha  first$", {**MESSAGE, "late": bool, "cursor": str}),
     "history": (["-n", "1"], r" \S+@alpha  first$", MESSAGE),
     "export": ([], r'"text":"first"', None),
@@ -32,10 +34,11 @@ ROWS = {
     "members": ([], r"^POSITION +NAME +ADDRESS +ROLE", MEMBERS),
     "ring": ([], r"alpha \(this host\)", MEMBERS),
     "rooms": ([], r"^main +\d+ +\d+ ", {"name": str, "messages": int, "unread": int, "last": int}),
-    "doctor": ([], r"ring key", {"checks": [{"check": str, "result": str, "text": str}]}),
+    "doctor": ([], r"ring key", {"checks": [
+        {"check": str, "?interface": str, "result": str, "text": str, "?cure": str}]}),
     "status": ([], r"^ *Node: alpha \(", STATUS),
     "wait": (["--members", "1", "--timeout", "20"], None, STATUS),
-    "elect": ([], r"alpha", {"leader": str, "epoch": int}),
+    "elect": ([], r"alpha", {"leader": str, "leader_name": str, "epoch": int}),
     "leave": ([], None, STATUS),
     "join": ([], None, STATUS),
     "log": (["normal"], r"\S", {"topics": [str]}),
@@ -64,9 +67,11 @@ def differences(schema, value, at="$"):
     if isinstance(schema, dict):
         if not isinstance(value, dict):
             return [f"{at}: no object"]
-        return [line for key, wanted in schema.items()
-                for line in ([f"{at}.{key}: missing"] if key not in value else
-                             differences(wanted, value[key], f"{at}.{key}"))]
+        known = {key.removeprefix("?"): wanted for key, wanted in schema.items()}
+        return ([f"{at}.{key}: missing" for key in schema if key[0] != "?" and key not in value] +
+                [f"{at}.{key}: unknown" for key in value if key not in known] +
+                [line for key, wanted in known.items() if key in value
+                 for line in differences(wanted, value[key], f"{at}.{key}")])
     if isinstance(schema, list):
         if not isinstance(value, list):
             return [f"{at}: no array"]
@@ -88,7 +93,9 @@ def test_a_verb_for_a_terminal_says_so(daemon, verb):
 
 
 def test_a_difference_from_a_schema_is_found():
-    assert differences({"a": [{"b": int}]}, {"a": [{"b": 1}], "more": 1}) == []
+    assert differences({"a": [{"b": int}], "?c": str}, {"a": [{"b": 1}]}) == []
+    assert differences({"?c": str}, {"c": 1}) == ["$.c: 1 is no str"]
+    assert differences({"a": int}, {"a": 1, "more": 1}) == ["$.more: unknown"]
     assert differences({"a": [{"b": int}]}, {"a": [{"b": True}]}) == ["$.a[0].b: True is no int"]
     assert differences({"a": str}, {}) == ["$.a: missing"]
 

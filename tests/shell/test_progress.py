@@ -47,6 +47,32 @@ def test_without_a_terminal_there_are_lines_and_with_quiet_nothing():
         assert done.stderr.startswith(stderr) and (stderr or not done.stderr)
 
 
+class Repairing(Slow):
+    """The same for older messages that a tail is told of."""
+
+    def __init__(self, seconds):
+        super().__init__(seconds)
+        late = {"message": MESSAGE, "late": True, "cursor": "c"}
+        self.answers["Tail"] = [late] * 12 + [
+            {"event": {"event": "repaired", "time": MESSAGE["sent"], "epoch": 2, "messages": 12}}]
+
+    def reply_is_due(self, method, number):
+        if method == "Tail" and number == 11:
+            self.clock.wait(self.seconds)
+        if method == "Tail" and number == 12:
+            self.enough.wait()
+
+
+def test_a_tail_on_a_terminal_counts_what_a_large_repair_brings():
+    with Repairing(1.1) as daemon:
+        with Terminal([str(CONTROL), "--socket", daemon.path, "tail", "-f"]) as terminal:
+            terminal.wait_for("^12 older messages so far, by history repair$")
+            assert terminal.text().count("(late)") == 10
+            daemon.enough.set()
+            terminal.wait_for("history repair has brought 12 older messages$")
+            assert "so far" not in terminal.text()
+
+
 def test_what_is_quick_shows_nothing():
     with Slow(0) as daemon:
         daemon.enough.set()

@@ -198,11 +198,12 @@ def test_a_large_repair_is_one_line_for_who_watches_and_whole_for_a_script():
     late = [{"message": {**MESSAGE, "text": f"old {number}"}, "late": True, "cursor": CURSOR}
             for number in range(30)]
     new = {"message": {**MESSAGE, "text": "new"}, "late": False, "cursor": CURSOR}
-    with Daemon({"Tail": [*late, {**REPAIRED}, new]}) as daemon:
+    with Daemon({"Tail": [*late[:20], new, *late[20:], {**REPAIRED}, *late[:1], new]}) as daemon:
         shown = on_a_terminal("tail", "-f", socket_path=daemon.path)
         whole = control("tail", "-f", socket_path=daemon.path)
     assert "old 9" in shown and "old 10" not in shown
-    assert "history repair has brought 30 older messages" in shown and "new" in shown
+    assert shown.count("old ") == 11 and shown.count("new") == 2
+    assert "history repair has brought 30 older messages" in shown
     assert all(f"old {number}" in whole.stdout.decode() for number in range(30))
 
 
@@ -243,6 +244,15 @@ def test_status_shows_warnings_first(arguments):
     lines = done.stdout.decode().splitlines()
     assert lines[0].strip() == "Warning: no key: make one"
     assert any("live, 1 member, led by host1" in line for line in lines)
+
+
+def test_status_tells_how_far_a_repair_is_while_there_is_one():
+    done, _ = run({"Status": [{"status": {**STATUS, "repaired": 120, "lacking": 7}}]}, "status")
+    lines = [line.strip() for line in done.stdout.decode().splitlines()]
+    assert "Repair: 120 older messages have come here so far" in lines
+    assert "Repair: other members still want 7 messages from here" in lines
+    done, _ = run({"Status": [{"status": STATUS}]}, "status")
+    assert b"Repair" not in done.stdout
 
 
 def test_json_pretty_is_spread_out():

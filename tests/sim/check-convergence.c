@@ -1,6 +1,8 @@
 /* G4, convergence: at rest all histories are the same within each node's retention, every node has
  * the same members and leader, and nothing waits for anything (G8). */
 
+#include <inttypes.h>
+
 #include "sim.h"
 
 static void check_views(struct sim *sim)
@@ -32,6 +34,7 @@ static void check_rest(struct sim *sim)
 {
     for (size_t i = 0; i < sim->nodes_count; i++) {
         struct ring_status status;
+        struct ring_repair repair;
 
         if (sim->nodes[i].excepted)
             continue;
@@ -40,6 +43,12 @@ static void check_rest(struct sim *sim)
             sim_fail(sim, "convergence",
                      "node %zu at rest has %zu messages queued, %zu unstable, %zu undelivered", i,
                      status.queued, status.unstable, status.undelivered);
+        ring_get_repair(sim->nodes[i].ring, &repair);
+        if (repair.received || repair.lacking)
+            sim_fail(sim, "convergence",
+                     "node %zu at rest has got %" PRIu64
+                     " messages by repair, and others lack %" PRIu64,
+                     i, repair.received, repair.lacking);
     }
 }
 

@@ -116,6 +116,29 @@ static void test_the_lowest_gap_is_the_first_that_is_not_held(void **unused)
     }
 }
 
+static void test_what_the_other_lacks_is_counted(void **unused)
+{
+    struct intervals set = {0}, without = {0};
+
+    (void)unused;
+    assert_int_equal(intervals_count_missing(&set, &without), 0);
+    assert_int_equal(intervals_add(&set, 10, 20), 0);
+    assert_int_equal(intervals_add(&set, 30, 40), 0);
+    assert_int_equal(intervals_count_missing(&set, &without), 22);
+    assert_int_equal(intervals_count_missing(&without, &set), 0);
+    assert_int_equal(intervals_add(&without, 1, 10), 0);
+    assert_int_equal(intervals_add(&without, 15, 16), 0);
+    assert_int_equal(intervals_count_missing(&set, &without), 19);
+    assert_int_equal(intervals_add(&without, 20, 31), 0);
+    assert_int_equal(intervals_count_missing(&set, &without), 16);
+    assert_int_equal(intervals_add(&without, 40, 100), 0);
+    assert_int_equal(intervals_count_missing(&set, &without), 15);
+    assert_int_equal(intervals_add(&without, 1, 100), 0);
+    assert_int_equal(intervals_count_missing(&set, &without), 0);
+    intervals_done(&set);
+    intervals_done(&without);
+}
+
 static void test_the_highest_missing_is_the_last_that_the_other_lacks(void **unused)
 {
     (void)unused;
@@ -150,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_what_is_removed_is_gone_and_the_rest_stays),
         cmocka_unit_test(test_sums_add_up_and_are_unknown_where_a_part_is),
         cmocka_unit_test(test_the_lowest_gap_is_the_first_that_is_not_held),
+        cmocka_unit_test(test_what_the_other_lacks_is_counted),
         cmocka_unit_test(test_the_highest_missing_is_the_last_that_the_other_lacks),
     };
 
