@@ -155,6 +155,18 @@ def test_mandoc_likes_every_manual_page():
     assert done.returncode <= MANDOC_STYLE and not complaints, complaints
 
 
+def test_man_renders_every_manual_page_without_a_warning():
+    """groff(1) minds what mandoc does not."""
+    need("man")
+    need("groff")
+    for page in [name for name in FILES if re.match(r"man/.*\.[1-8]$", name)]:
+        done = subprocess.run(["man", "--warnings", "--local-file", "-Tutf8", page], cwd=ROOT,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"},
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and len(done.stdout) > 1000, page
+        assert done.stderr == "", (page, done.stderr)
+
+
 def test_every_verb_of_ringchatctl_is_in_its_manual_page():
     done = subprocess.run([built("ctl/ringchatctl"), "help"], capture_output=True, text=True,
                           check=True)
