@@ -98,6 +98,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
     struct engine *engine = userdata;
 
     (void)fd, (void)what;
+    store_hold(engine->store, true);
     for (unsigned i = 0; i < PUMP_MAX && engine->inbox && !engine->failed; i++) {
         struct inbox_item *item = engine_dequeue(engine);
         struct message message;
@@ -108,6 +109,10 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
             engine->callbacks.nudged(engine->callbacks.userdata);
         engine_item_free(item);
     }
+    /* The next member's disk can work while this one's does. */
+    if (engine->links)
+        links_flush(engine->links);
+    store_hold(engine->store, false);
     if (engine->failed)
         return;
     if (engine->inbox)

@@ -170,17 +170,21 @@ void link_open(struct link *link)
 
 /* ---- sending, closing ---- */
 
-static void on_flush(evutil_socket_t fd, short what, void *userdata)
+void links_flush(struct links *links)
 {
-    struct links *links = userdata;
-
-    (void)fd, (void)what;
     list_for_each (at, &links->list) {
         struct link *link = list_entry(at, struct link, list);
 
         if (link->open && !link->broken && stream_flush(link->stream) < 0)
             lose_soon(link);
     }
+    event_del(links->flush);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *userdata)
+{
+    (void)fd, (void)what;
+    links_flush(userdata);
 }
 
 void links_send(struct links *links, ring_link number, struct packet *packet)

@@ -43,6 +43,9 @@ void links_accept(struct links *links, int fd, const struct ring_address *remote
  * LINK_QUEUE_BYTES_MAX is closed, and `down` follows. */
 void links_send(struct links *links, ring_link number, struct packet *packet);
 
+/* Writes what was queued, as far as it goes; else the loop does so in its next turn. */
+void links_flush(struct links *links);
+
 /* Sends what is queued, for a moment at most, and closes; or ends the dialling. */
 void links_hang_up(struct links *links, ring_link number);
 

@@ -34,6 +34,7 @@ struct store_thread {
     bool quiet;       /* the thread's: nothing was asked of it since */
     pthread_t thread;
     bool running;
+    bool held, has_held; /* the loop's: store_thread_hold(), and something came since */
 
     pthread_mutex_t mutex;
     pthread_cond_t work;
@@ -313,12 +314,24 @@ static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
     jobs_free(done);
 }
 
+/* It is told without the mutex, or it would wake only to wait for that. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job)
 {
     pthread_mutex_lock(&thread->mutex);
     jobs_append(&thread->todo, job);
-    pthread_cond_signal(&thread->work);
     pthread_mutex_unlock(&thread->mutex);
+    thread->has_held = thread->held;
+    if (!thread->held)
+        pthread_cond_signal(&thread->work);
+}
+
+void store_thread_hold(struct store_thread *thread, bool hold)
+{
+    thread->held = hold;
+    if (hold || !thread->has_held)
+        return;
+    thread->has_held = false;
+    pthread_cond_signal(&thread->work);
 }
 
 bool store_thread_is_gone(const struct store_thread *thread)

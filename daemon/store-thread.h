@@ -54,3 +54,6 @@ void store_thread_set_damaged(struct store_thread *thread);
 
 /* Takes the job. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job);
+
+/* While held, a thread that waits for jobs is not woken by them. */
+void store_thread_hold(struct store_thread *thread, bool hold);

@@ -59,6 +59,11 @@ int store_submit(struct store *store, const struct ring_output *output)
     return 0;
 }
 
+void store_hold(struct store *store, bool hold)
+{
+    store_thread_hold(store->thread, hold);
+}
+
 void store_delivered(struct store *store, const struct message_key *key)
 {
     if (message_key_compare(key, &store->delivered) > 0)

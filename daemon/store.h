@@ -89,6 +89,10 @@ const struct store_contents *store_get_contents(const struct store *store);
 /* Queues a RING_STORE or RING_FETCH output; takes references of its own. 0 or -ENOMEM. */
 int store_submit(struct store *store, const struct ring_output *output);
 
+/* What is submitted while held may wait until it is not: for the little while in which several
+ * come, and what goes to the network is to go first. */
+void store_hold(struct store *store, bool hold);
+
 /* A message was delivered unmarked. Whatever is written from now on with a smaller key can only be
  * delivered late, so its note goes into the transaction that stores it: a crash before its delivery
  * then hides it from no tail. */
