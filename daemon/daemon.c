@@ -46,13 +46,15 @@ struct daemon {
 };
 
 /* Interest in writing comes and goes within one turn of the loop: with a list of changes the kernel
- * hears only of what is left of it. */
+ * hears only of what is left of it. The precise clock: the other one goes on in steps of 4 ms, and
+ * before a timer that comes due within one the loop woke each millisecond. */
 static struct event_base *base_new(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
 
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
+                                                    EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
         base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
