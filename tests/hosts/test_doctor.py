@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 from client import PATIENCE
+from host import SANITIZED
 from keyring import give_keys, make_key
-from ring import await_ring, start_together
+from ring import await_ring, leader_of, start_together
 
 
 @pytest.fixture
@@ -115,3 +117,21 @@ def test_a_disk_that_is_nearly_full_is_warned_of(lab):
     finally:
         host.abandon()
         subprocess.run(["umount", host.state], check=True)
+
+
+@pytest.mark.skipif(SANITIZED, reason="half a minute shows nothing here that it does not elsewhere")
+def test_a_member_whose_leader_is_not_heard_by_multicast_is_warned_of_silence(lab):
+    hosts = lab.make_hosts(2)
+    for number in lab.networks[0].hosts:
+        lab.networks[0].block_multicast(number)
+    hosts[1].arguments += ["--peer", hosts[0].address]
+    start_together(hosts)
+    leader, [follower] = leader_of(hosts)
+    deadline = time.monotonic() + 30 + PATIENCE
+    with follower.client() as client:
+        while not any(warning.startswith("multicast is silent: ") and "doctor" in warning
+                      for warning in client.call("Status")["status"]["warnings"]):
+            assert time.monotonic() < deadline
+            hosts[0].control("wait", "--members", "3", "--timeout", "1", check=False)
+    assert "multicast is silent" not in str(leader.json("status")["warnings"])
+    assert ("multicast_in", "eth0") in wrong(follower)

@@ -196,6 +196,10 @@ def test_hosts_whose_clocks_are_hours_off_are_one_ring_with_one_order_and_a_warn
     assert sent["host2"] - sent["host3"] > 7 * HOUR * 1000000
     assert_tails(tails)
     assert any("the clock of" in warning for warning in hosts[0].json("status")["warnings"])
+    doctor = json.loads(hosts[0].control("--json", "doctor", check=False).stdout)["checks"]
+    off = [check for check in doctor if check["check"] == "clock"]
+    assert len(off) == 2 and {check["result"] for check in off} == {"warning"}, off
+    assert all("s off the leader's" in check["text"] and check["cure"] for check in off)
 
 
 @needs_clocks
