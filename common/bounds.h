@@ -289,3 +289,7 @@
 /* Free pages that are given back to the file system in one step, and how many may stay. */
 #define SHRINK_STEP_PAGES 64
 #define SHRINK_PAGES_MIN 1024
+
+/* Behind the control socket's path: the file that is locked while a daemon starts and takes long.
+ */
+#define STARTING_SUFFIX ".starting"

@@ -1,13 +1,16 @@
 #include "context.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "common/bounds.h"
 #include "common/util.h"
 
 /* Where sockets are looked for, in this order. */
@@ -97,6 +100,30 @@ int context_try_connect(const struct context *context, struct client **ret)
     return result;
 }
 
+/* Whether a daemon is there that takes long to start. */
+static bool is_starting(const struct context *context)
+{
+    char *paths[PATHS_MAX] = {NULL};
+    int count = socket_paths(context, paths);
+    bool locked = false;
+
+    for (int i = 0; i < count; i++) {
+        _cleanup_free_ char *path = NULL;
+        int fd = -1;
+
+        if (asprintf(&path, "%s" STARTING_SUFFIX, paths[i]) < 0)
+            path = NULL;
+        else
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            locked |= flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+            close(fd);
+        }
+        free(paths[i]);
+    }
+    return locked;
+}
+
 int context_unreachable(const struct context *context, int error)
 {
     const struct passwd *user = getpwuid(geteuid());
@@ -111,6 +138,11 @@ int context_unreachable(const struct context *context, int error)
                         context->socket_path ? context->socket_path : "see $RINGCHAT_SOCKET");
     if (error != -ENOENT && error != -ECONNREFUSED && error != -ECONNRESET && error != -ENOTDIR)
         return complain(EXIT_UNREACHABLE, "cannot reach ringchatd: %s", strerror(-error));
+    if (is_starting(context))
+        return complain(EXIT_UNREACHABLE,
+                        "ringchatd is starting: it upgrades or checks its history, which can take "
+                        "minutes; look at: systemctl status ringchatd%s%s",
+                        context->instance ? "@" : "", context->instance ? context->instance : "");
     if (context->instance)
         return complain(EXIT_UNREACHABLE,
                         "ringchatd is not running; start it with: systemctl start ringchatd@%s",

@@ -21,6 +21,7 @@
 #include "keys.h"
 #include "paths.h"
 #include "rotation.h"
+#include "starting.h"
 #include "supervisor.h"
 
 /* What a stop may take in all: the ring is given 3 s to let this node go. */
@@ -42,6 +43,7 @@ struct daemon {
     struct event *signals[SIGNALS], *stop_timer;
     bool stopping, greeted;
     int exit_status;
+    struct starting starting;
     uint64_t extended_at; /* when the start was last said to take long, monotonic µs */
 };
 
@@ -127,10 +129,11 @@ static void on_working(void *userdata)
     struct daemon *daemon = userdata;
     uint64_t now = engine_monotonic();
 
+    starting_working(&daemon->starting, daemon->options->socket_path, daemon->journal);
     if (now - daemon->extended_at < START_EXTEND_USEC / 12)
         return;
     daemon->extended_at = now;
-    supervisor_starting();
+    supervisor_starting(starting_seconds(&daemon->starting));
 }
 
 static void on_nudged(void *userdata)
@@ -447,6 +450,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
     daemon.journal = journal_new();
     check(daemon.journal != NULL);
     result = start(&daemon, &error);
+    starting_done(&daemon.starting);
     if (result < 0) {
         journal_log(daemon.journal, LINE_CANNOT_START, "%s", error ? error : strerror(-result));
         supervisor_failed(error ? error : "cannot start", -result);

@@ -128,10 +128,12 @@ void supervisor_keep_socket(int fd)
 
 /* ---- what it says ---- */
 
-void supervisor_starting(void)
+void supervisor_starting(unsigned seconds)
 {
-    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=upgrading or checking the history",
-               (unsigned long long)START_EXTEND_USEC);
+    sd_notifyf(0,
+               "EXTEND_TIMEOUT_USEC=%llu\n"
+               "STATUS=upgrading or checking the history, for %u s so far",
+               (unsigned long long)START_EXTEND_USEC, seconds);
 }
 
 void supervisor_ready(void)

@@ -182,3 +182,32 @@ def test_a_start_asks_systemd_to_wait_for_a_long_upgrade_or_check_of_the_history
     with sqlite3.connect(tmp_path / "state/history.db") as database:
         database.execute("UPDATE session SET clean = 0")
     assert asks_to_wait(told_at_start(tmp_path))
+
+
+def test_who_asks_a_daemon_that_upgrades_its_history_is_told_so(tmp_path):
+    state, control = tmp_path / "state", tmp_path / "control"
+    state.mkdir(mode=0o700)
+    old_database(state / "history.db", 1000000)
+
+    def status():
+        return subprocess.run([str(BUILD / "ctl/ringchatctl"), "--socket", str(control), "status"],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    with open(tmp_path / "log", "wb") as log:
+        daemon = subprocess.Popen(
+            [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state", str(state),
+             "--socket", str(control)], stderr=log)
+    told = status()
+    while "is starting" not in told.stderr:
+        assert daemon.poll() is None and not control.exists(), "the upgrade was too quick"
+        told = status()
+    assert told.returncode == 3 and "upgrades or checks its history" in told.stderr
+    assert "upgrading or checking the history" in (tmp_path / "log").read_text()
+    # One that is killed is said to be gone, whatever it leaves behind; the next one begins anew.
+    daemon.kill()
+    daemon.wait(PATIENCE)
+    assert (tmp_path / "control.starting").exists()
+    assert "is not running" in status().stderr
+    database = sqlite3.connect(state / "history.db")
+    assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    database.close()

@@ -1,0 +1,27 @@
+#pragma once
+
+/* A start that takes long: the upgrade, or the check, of a large history. The journal tells of it,
+ * and a file beside the control socket, which is not there yet: ringchatctl finds it locked as long
+ * as the start is under way, and says so in place of "ringchatd is not running". */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "journal.h"
+
+struct starting {
+    uint64_t begun; /* monotonic µs; 0: nothing has taken time yet */
+    bool told;
+    char *path; /* of the file; NULL: there is none */
+    int fd;
+};
+
+/* To be called often meanwhile. `socket_path`: as the option, may be NULL. */
+void starting_working(struct starting *starting, const char *socket_path, struct journal *journal);
+
+/* Seconds since the first call. */
+unsigned starting_seconds(const struct starting *starting);
+
+/* The start is over, well or not; removes the file. */
+void starting_done(struct starting *starting);
