@@ -142,9 +142,7 @@ void probe_silent(struct ring *ring, const struct ring_id *id)
         clone_probe_silent(ring, id);
         return;
     }
-    if (!formation->probing)
-        return;
-    candidate = token_candidate(&formation->token, id);
+    candidate = formation->probing ? token_candidate(&formation->token, id) : NULL;
     if (!candidate || candidate->heard)
         return;
     candidate->failed = true;

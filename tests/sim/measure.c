@@ -11,11 +11,28 @@
 
 #define CHAT_USEC 2000
 
+/* Messages of each run that are sent one at a time. */
+#define SENDS 3
+
 /* How long chat goes on around a failure. */
 #define BEFORE_USEC (200 * USEC_PER_MSEC)
 #define BEHIND_USEC (4 * USEC_PER_SEC)
 
 #define FORM_MAX (30 * USEC_PER_SEC)
+
+/* What follows a view's START. */
+#define SETTLE_USEC (100 * USEC_PER_MSEC)
+
+/* Bytes of what these runs send: a message, a SEAL or STABLE; and of each candidate, entry, and
+ * member on the tokens of a formation, with one address. */
+#define DATA_BYTES 114
+#define MARK_BYTES 40
+#define CANDIDATE_BYTES 53
+#define ENTRY_BYTES 140
+#define MEMBER_BYTES 84
+
+/* All else of a formation, for each member. */
+#define FORMATION_BYTES 480
 
 static void begin(struct sim *sim, uint64_t seed, size_t nodes)
 {
@@ -28,6 +45,7 @@ static void begin(struct sim *sim, uint64_t seed, size_t nodes)
         node_set_usual(&sim->nodes[i]);
     }
     sim->floods = sim->garbling = false;
+    sim->counting = true;
     sim->hop_usec = 40;
     sim->hop_spread = 300;
     sim->commit_usec = 2000;
@@ -130,6 +148,65 @@ static uint64_t heal(struct sim *sim)
     return await_ring(sim, sim->nodes_count);
 }
 
+static struct cost spent(const struct sim *sim, enum frame_use use, const struct cost *before)
+{
+    return (struct cost){.frames = sim->costs[use].frames - before->frames,
+                         .bytes = sim->costs[use].bytes - before->bytes};
+}
+
+/* A formation in which everybody is there: what is sent for it. */
+static struct cost formation(struct sim *sim)
+{
+    struct cost before = sim->costs[USE_FORMATION];
+
+    node_command(sim, &sim->nodes[0], RING_ELECT, sim->nodes_count / 2);
+    sim_run(sim, sim->now + SETTLE_USEC);
+    await_ring(sim, sim->nodes_count);
+    sim_run(sim, sim->now + SETTLE_USEC);
+    return spent(sim, USE_FORMATION, &before);
+}
+
+/* Half of the ring is away, and comes back at once; how many formations that takes. */
+static uint64_t storm(struct sim *sim, uint64_t *ret_formations)
+{
+    size_t half = sim->nodes_count / 2;
+    uint64_t epoch, usec;
+
+    for (size_t i = half; i < sim->nodes_count; i++)
+        node_crash(sim, &sim->nodes[i], true);
+    await_ring(sim, half);
+    /* Waits of those who were lost a moment ago are over then. */
+    sim_run(sim, sim->now + 10 * USEC_PER_SEC);
+    epoch = ring_get_view(sim->nodes[0].ring)->formation.epoch;
+    for (size_t i = half; i < sim->nodes_count; i++)
+        node_start(sim, &sim->nodes[i]);
+    usec = await_ring(sim, sim->nodes_count);
+    *ret_formations = ring_get_view(sim->nodes[0].ring)->formation.epoch - epoch;
+    return usec;
+}
+
+static void print_cost(const char *name, const struct cost *cost, uint64_t frames, uint64_t bytes,
+                       size_t nodes)
+{
+    printf("  %-34s %8llu frames (%llu) %10llu bytes (%llu); a member %.1f and %.0f\n", name,
+           (unsigned long long)cost->frames, (unsigned long long)frames,
+           (unsigned long long)cost->bytes, (unsigned long long)bytes,
+           (double)cost->frames / (double)nodes, (double)cost->bytes / (double)nodes);
+}
+
+/* Beside what the formulae say: DATA and STABLE go to all but one, SEAL goes round. A formation has
+ * two HELLOs, GATHER, its acknowledgement, INSTALL, SYNC, START and DIGEST of each, and the tokens
+ * grow with the square. */
+static void print_costs(size_t nodes, const struct cost *message, const struct cost *formed)
+{
+    print_cost("one message", message, 3 * nodes - 2,
+               (nodes - 1) * DATA_BYTES + (2 * nodes - 1) * MARK_BYTES, nodes);
+    print_cost("one formation", formed, 8 * nodes - 1,
+               nodes * nodes * (CANDIDATE_BYTES + ENTRY_BYTES / 2 + MEMBER_BYTES) +
+                   nodes * FORMATION_BYTES,
+               nodes);
+}
+
 static int by_number(const void *a, const void *b)
 {
     uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
@@ -148,8 +225,11 @@ bool measure_scale(struct sim *sim)
 {
     static const struct {
         size_t nodes, runs;
-    } sizes[] = {{3, 20}, {5, 20}, {16, 20}, {64, 8}, {256, 2}};
-    uint64_t start[20], sent[20], shown[20], killed[20], silent[20], healed[20];
+    } sizes[] = {{3, 20}, {5, 20}, {16, 20}, {64, 8}, {128, 2}, {256, 2}};
+    uint64_t start[20], sent[SENDS * 20], shown[SENDS * 20], killed[20], silent[20], healed[20],
+        stormed[20];
+    struct cost message, formed, before;
+    uint64_t formations;
     bool failed = false;
 
     for (size_t i = 0; i < ELEMENTS(sizes) && !failed; i++) {
@@ -157,11 +237,17 @@ bool measure_scale(struct sim *sim)
             begin(sim, k + 1, sizes[i].nodes);
             start[k] = await_ring(sim, sizes[i].nodes);
             /* The first one after a formation may wait for the history to be compared. */
-            for (unsigned j = 0; j < 3; j++)
-                send_one(sim, &sent[k], &shown[k]);
+            for (unsigned j = 0; j < SENDS; j++) {
+                before = sim->costs[USE_CHAT];
+                send_one(sim, &sent[SENDS * k + j], &shown[SENDS * k + j]);
+                sim_run(sim, sim->now + SETTLE_USEC);
+                message = spent(sim, USE_CHAT, &before);
+            }
+            formed = formation(sim);
             killed[k] = gap(sim, false);
             silent[k] = gap(sim, true);
             healed[k] = heal(sim);
+            stormed[k] = storm(sim, &formations);
             failed = sim->failed;
             if (failed)
                 printf("%s\n", sim->failure);
@@ -169,11 +255,14 @@ bool measure_scale(struct sim *sim)
         }
         printf("%zu nodes, %zu runs\n", sizes[i].nodes, sizes[i].runs);
         print_figure("started together, until one ring", start, sizes[i].runs);
-        print_figure("one message, acknowledged", sent, sizes[i].runs);
-        print_figure("one message, shown by all", shown, sizes[i].runs);
+        print_figure("one message, acknowledged", sent, SENDS * sizes[i].runs);
+        print_figure("one message, shown by all", shown, SENDS * sizes[i].runs);
         print_figure("gap in delivery, kill -9", killed, sizes[i].runs);
         print_figure("gap in delivery, power cut", silent, sizes[i].runs);
         print_figure("halves cut apart, heal to one ring", healed, sizes[i].runs);
+        print_figure("half of them join at once", stormed, sizes[i].runs);
+        printf("  %-34s %8llu formations\n", "", (unsigned long long)formations);
+        print_costs(sizes[i].nodes, &message, &formed);
         fflush(stdout);
     }
     return !failed;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/util.h"
 #include "sim.h"
 
 /* The port of a simulated node tells which one it is, and how often it has moved. */
@@ -162,6 +163,30 @@ void network_hang_up(struct sim *sim, struct node *node, ring_link link)
     side->open = false;
 }
 
+static enum frame_use use_of(const struct packet *packet)
+{
+    static const struct {
+        const char *name;
+        enum frame_use use;
+    } uses[] = {{"DATA", USE_CHAT},   {"SEAL", USE_CHAT},        {"STABLE", USE_CHAT},
+                {"PING", USE_UPKEEP}, {"HEARTBEAT", USE_UPKEEP}, {"HEARTBEAT_ACK", USE_UPKEEP}};
+    const char *name = ring_frame_name(packet->data, packet->size);
+
+    for (size_t i = 0; i < ELEMENTS(uses); i++) {
+        if (strcmp(uses[i].name, name) == 0)
+            return uses[i].use;
+    }
+    return USE_FORMATION;
+}
+
+static void count(struct sim *sim, const struct packet *packet)
+{
+    struct cost *cost = &sim->costs[use_of(packet)];
+
+    cost->frames++;
+    cost->bytes += packet->size;
+}
+
 void network_send(struct sim *sim, struct node *node, const struct ring_output *output)
 {
     struct packet *packet = output->send.packet;
@@ -172,6 +197,8 @@ void network_send(struct sim *sim, struct node *node, const struct ring_output *
     if (!side)
         return;
     trace_frame(sim, node, other(connection, side)->node, packet);
+    if (sim->counting)
+        count(sim, packet);
     if (sim->classes[FAULT_STRANGER] &&
         strcmp(ring_frame_name(packet->data, packet->size), "HELLO") == 0)
         stranger_hears(&sim->heard_hello, packet);

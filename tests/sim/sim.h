@@ -216,6 +216,18 @@ struct trap {
 /* Numbers of messages by their origin and seq, a hash table. */
 #define KEY_SLOTS (2 * MESSAGES_MAX)
 
+/* Frames that were sent, by what for. */
+enum frame_use {
+    USE_CHAT,      /* DATA, SEAL, STABLE */
+    USE_UPKEEP,    /* pings and heartbeats */
+    USE_FORMATION, /* and all else */
+    USES
+};
+
+struct cost {
+    uint64_t frames, bytes;
+};
+
 struct seen_view {
     uint64_t tag, hash;
 };
@@ -240,6 +252,8 @@ struct sim {
     size_t connections_count, connections_allocated;
     ring_link last_accepted;
     uint64_t commands;
+    bool counting; /* what is sent; seeds have no use for it */
+    struct cost costs[USES];
     size_t on_the_way_max; /* the most bytes that ever waited in a connection */
     uint64_t commit_usec;
     struct seen_view *views;
