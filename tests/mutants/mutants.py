@@ -135,10 +135,8 @@ MUTANTS = [
      "candidate->held = MAX(candidate->held, intervals_top(&origin->held));",
      "(void)intervals_top;"),
     ("clones not looked for", "clone.c",
-     "    const struct candidate *candidate = find_double(ring, merge);\n\n    if (!candidate)\n"
-     "        return false;",
-     "    const struct candidate *candidate = find_double(ring, merge);\n\n    if (true)\n"
-     "        return false;"),
+     "find_double(ring, merge, from);\n\n    if (!candidate)\n        return false;",
+     "find_double(ring, merge, from);\n\n    if (true)\n        return false;"),
     ("clone taken in", "clone.c",
      "    if (!listed || listed->instance != instance) {\n        clone_cleared(ring);",
      "    if (true) {\n        clone_cleared(ring);"),
