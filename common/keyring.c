@@ -298,7 +298,8 @@ static int read_text(int fd, char text[KEYRING_TEXT_MAX], size_t *ret_size)
     return 0;
 }
 
-int keyring_load(const char *path, struct keyring *ret, char **ret_error)
+/* `others`: the bits of a mode which say that others than its owner may read it. */
+static int load(const char *path, mode_t others, struct keyring *ret, char **ret_error)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     char text[KEYRING_TEXT_MAX];
@@ -311,7 +312,7 @@ int keyring_load(const char *path, struct keyring *ret, char **ret_error)
         return complain(-errno, ret_error, "%s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return complain(-EBADMSG, ret_error, "%s: not a file", path);
-    if (status.st_mode & (S_IRWXG | S_IRWXO))
+    if (status.st_mode & others)
         return complain(-EPERM, ret_error,
                         "%s: others than its owner may read these keys; run: chmod 0600 %s", path,
                         path);
@@ -328,6 +329,16 @@ int keyring_load(const char *path, struct keyring *ret, char **ret_error)
                         result == -ENOSPC ? "too many keys"
                                           : "not a key, or a damaged one; copy its line again");
     return 0;
+}
+
+int keyring_load(const char *path, struct keyring *ret, char **ret_error)
+{
+    return load(path, S_IRWXG | S_IRWXO, ret, ret_error);
+}
+
+int keyring_load_credential(const char *path, struct keyring *ret, char **ret_error)
+{
+    return load(path, S_IRWXO, ret, ret_error);
 }
 
 static int write_text(int fd, const char *text)

@@ -81,5 +81,9 @@ void keyring_format(const struct keyring *ring, char ret[KEYRING_TEXT_MAX]);
  * -EPERM: others than its owner may read it, -EBADMSG: a line makes no sense. */
 int keyring_load(const char *path, struct keyring *ret, char **ret_error);
 
+/* The same for a credential of systemd.exec(5): its owner is root, and the list of access by which
+ * the service's user may read it shows in the mode as the group's bits. */
+int keyring_load_credential(const char *path, struct keyring *ret, char **ret_error);
+
 /* Replaces the file at once, mode 0600; it is on disk when this returns. Errors as above. */
 int keyring_save(const char *path, const struct keyring *ring, char **ret_error);

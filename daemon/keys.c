@@ -69,7 +69,7 @@ static int seed(struct keys *keys, char **ret_error)
         path = NULL;
         return -ENOMEM;
     }
-    result = keyring_load(path, &ring, ret_error);
+    result = keyring_load_credential(path, &ring, ret_error);
     if (result == -ENOENT) {
         free(*ret_error);
         *ret_error = NULL;

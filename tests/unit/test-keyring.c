@@ -120,6 +120,13 @@ static void a_file_is_replaced_whole_and_for_its_owner_only(void **state)
     assert_int_equal(keyring_load(path, &read, &error), -EPERM);
     assert_non_null(strstr(error, "chmod 0600"));
     free(error);
+    /* A credential's owner is root, and the group's bits are those of its list of access. */
+    assert_int_equal(chmod(path, 0440), 0);
+    assert_int_equal(keyring_load_credential(path, &read, &error), 0);
+    assert_memory_equal(&read, &ring, sizeof(ring));
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(keyring_load_credential(path, &read, &error), -EPERM);
+    free(error);
     unlink(path);
     assert_int_equal(rmdir(directory), 0); /* no draft was left */
     free(path);
