@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import select
 import shlex
 import socket
 import subprocess
@@ -41,6 +42,9 @@ class Machine:
         return self.await_boot()
 
     def reboot(self):
+        # Newer systemd says more than once that it is ready.
+        while select.select([self.notify], [], [], 0)[0]:
+            self.notify.recv(4096)
         self.run("systemctl", "reboot")
         self.await_boot()
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from base import BUILD, TREE
+from base import BUILD, BUILDING, TREE
 from ringchat import SERVICE
 
 INSTALLED = {
@@ -70,7 +70,7 @@ def test_what_an_administrator_wrote_is_not_overwritten(tmp_path):
 @pytest.fixture(scope="module")
 def host(module_lab):
     """A host with the sources, and with the packages that the script would install."""
-    made = module_lab.make("building").boot()
+    made = module_lab.make(BUILDING).boot()
     names = subprocess.run(["git", "-c", f"safe.directory={TREE}", "-C", str(TREE), "ls-files",
                             "-coz", "--exclude-standard", "--deduplicate"],
                            capture_output=True, check=True).stdout
@@ -80,7 +80,7 @@ def host(module_lab):
     subprocess.run(["tar", "--null", "-C", str(TREE), "-T", "-", "-cf", str(archive)],
                    input=files, check=True)
     # Nothing of what the other tests install is there.
-    made.run("sh", "-ec", "rm -rf /etc/ringchat; mkdir /root/ringchat")
+    made.run("sh", "-ec", "rm -rf /etc/ringchat /usr/local/*; mkdir /root/ringchat")
     made.feed(archive, "tar", "-C", "/root/ringchat", "-xf", "-")
     return made
 
