@@ -48,11 +48,6 @@ class Machine:
         self.run("systemctl", "reboot")
         self.await_boot()
 
-    def off(self):
-        """An orderly shutdown."""
-        self.run("systemctl", "poweroff")
-        self._await(b"OFF")
-
     def crash(self):
         """A power cut: its disk stays as it is."""
         (self.cgroup / "cgroup.kill").write_text("1")

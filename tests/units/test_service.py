@@ -136,7 +136,9 @@ def test_a_stop_leaves_the_ring_and_the_others_are_told(lab):
 def test_a_shutdown_of_the_host_leaves_the_ring(lab):
     hosts = start_ring(lab, 3)
     tail = follow_events(hosts[0])
-    hosts[2].off()
+    # Its end may take longer than its leaving.
+    hosts[2].run("systemctl", "poweroff")
+    tail.wait_for(r'"event": *"(left|failed)"')
     hosts[0].control("send", "it has left")
     tail.wait_for("it has left")
     assert "left" in events_of(tail) and "failed" not in events_of(tail)
