@@ -282,6 +282,9 @@ int store_open(const char *state_directory, struct event_base *base,
         return -ENOMEM;
     store->lock = -1;
     store->callbacks = *callbacks;
+    /* Nobody asks for its statistics, which cost a lock at each allocation. Refused where SQLite is
+     * in use already, as in a test. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     store->userdata = userdata;
     result = lock_directory(store, state_directory, ret_error);
     if (result == 0)
