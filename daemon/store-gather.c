@@ -173,10 +173,11 @@ static int replace(sqlite3 *database, int which, struct gather **ret)
 
     if (result != SQLITE_OK || !file || !file->pMethods)
         return result != SQLITE_OK ? result : SQLITE_ERROR;
-    gather = malloc(sizeof(*gather));
+    gather = calloc(1, sizeof(*gather));
     if (!gather)
         return SQLITE_NOMEM;
-    *gather = (struct gather){.methods = *file->pMethods, .real = file->pMethods};
+    gather->methods = *file->pMethods;
+    gather->real = file->pMethods;
     gather->methods.xClose = gather_close;
     gather->methods.xRead = gather_read;
     gather->methods.xWrite = gather_write;
