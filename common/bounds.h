@@ -278,9 +278,10 @@
  * without its index. */
 #define STORE_STEP_USEC (1 * USEC_PER_SEC)
 
-/* Bytes of messages whose words are indexed in one step, of one origin, and messages that are
- * removed in one: some ms. */
-#define INDEX_STEP_BYTES (64 * 1024)
+/* Bytes of messages whose words are indexed in one step, of one origin: some 10 ms, in which the
+ * index is written once; while other work waits, and messages that are removed in one: some ms. */
+#define INDEX_STEP_BYTES (256 * 1024)
+#define INDEX_HURRIED_BYTES (64 * 1024)
 #define PRUNE_STEP_ROWS 256
 
 /* By how many messages at most the horizon rises at once where the database is too large. */

@@ -166,12 +166,11 @@ static bool newest_missing(const struct store_origin *origin, struct ring_interv
 }
 
 static int index_some(struct store_writer *writer, struct store_origin *origin,
-                      struct ring_interval interval)
+                      struct ring_interval interval, size_t bytes)
 {
-    struct ring_output fetch = {.fetch = {.origin = origin->id,
-                                          .from = interval.from,
-                                          .to = interval.to,
-                                          .bytes_max = INDEX_STEP_BYTES}};
+    struct ring_output fetch = {
+        .fetch = {
+            .origin = origin->id, .from = interval.from, .to = interval.to, .bytes_max = bytes}};
     struct packet **packets = NULL;
     struct entry *entries = NULL;
     size_t count = 0;
@@ -196,7 +195,7 @@ static int index_some(struct store_writer *writer, struct store_origin *origin,
     return result == SQLITE_OK ? store_origin_index(writer, origin, interval) : result;
 }
 
-int store_index_step(struct store_writer *writer, bool *ret_more)
+int store_index_step(struct store_writer *writer, size_t bytes, bool *ret_more)
 {
     struct ring_interval interval;
 
@@ -209,7 +208,7 @@ int store_index_step(struct store_writer *writer, bool *ret_more)
             continue;
         *ret_more = true;
         result = store_writer_begin(writer);
-        return result == SQLITE_OK ? index_some(writer, origin, interval) : result;
+        return result == SQLITE_OK ? index_some(writer, origin, interval, bytes) : result;
     }
     return SQLITE_OK;
 }

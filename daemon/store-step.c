@@ -7,13 +7,15 @@
 #include "store-check.h"
 #include "store-write-internal.h"
 
-int store_writer_step(struct store_writer *writer, struct store_pruned *ret, bool *ret_more)
+int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
+                      bool *ret_more)
 {
     int result = store_prune_step(writer, ret);
 
     *ret_more = ret->messages > 0;
     if (result == SQLITE_OK && !*ret_more)
-        result = store_index_step(writer, ret_more);
+        result =
+            store_index_step(writer, hurried ? INDEX_HURRIED_BYTES : INDEX_STEP_BYTES, ret_more);
     if (result == SQLITE_OK)
         result = store_writer_commit(writer);
     if (result == SQLITE_OK && !*ret_more)

@@ -32,6 +32,7 @@ struct store_thread {
     bool has_steps;   /* the thread's: there may be something for store_writer_step() */
     uint64_t stepped; /* the thread's: when it did one, monotonic µs */
     bool quiet;       /* the thread's: nothing was asked of it since */
+    bool hurried;     /* the thread's: it has other work, but it is time for a step */
     pthread_t thread;
     bool running;
     bool held, has_held; /* the loop's: store_thread_hold(), and something came since */
@@ -192,7 +193,7 @@ static bool step(struct store_thread *thread)
     if (!job)
         return true;
     job->type = STORE_JOB_STEP;
-    result = store_writer_step(thread->writer, &job->pruned, &thread->has_steps);
+    result = store_writer_step(thread->writer, thread->hurried, &job->pruned, &thread->has_steps);
     thread->stepped = monotonic_usec();
     thread->quiet = true;
     if (result != SQLITE_OK)
@@ -224,9 +225,9 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
     bool quiet = false;
 
     pthread_mutex_lock(&thread->mutex);
+    thread->hurried = monotonic_usec() - thread->stepped > STORE_STEP_USEC;
     if (thread->has_steps && !thread->stopping)
-        quiet = monotonic_usec() - thread->stepped > STORE_STEP_USEC ||
-                (thread->quiet && !thread->todo.first) || !wait_a_moment(thread);
+        quiet = thread->hurried || (thread->quiet && !thread->todo.first) || !wait_a_moment(thread);
     while (!quiet && !thread->todo.first && !thread->stopping)
         pthread_cond_wait(&thread->work, &thread->mutex);
     *ret = quiet ? NULL : jobs_take(&thread->todo);

@@ -135,7 +135,7 @@ int store_shrink_step(struct store_writer *writer, bool *ret_more);
 
 /* ---- store-index.c ---- */
 
-/* Puts the words of some messages into the index, or takes the words of all messages of one hlc
- * out, where they are in it. */
-int store_index_step(struct store_writer *writer, bool *ret_more);
+/* Puts the words of some messages (of up to `bytes`, and at least one) into the index, or takes the
+ * words of all messages of one hlc out, where they are in it. */
+int store_index_step(struct store_writer *writer, size_t bytes, bool *ret_more);
 int store_index_remove(struct store_writer *writer, uint64_t hlc);

@@ -32,10 +32,12 @@ int store_writer_commit(struct store_writer *writer);
 int store_writer_fetch(struct store_writer *writer, const struct ring_output *output,
                        struct packet ***ret_packets, size_t *ret_count);
 
-/* Does a small piece of what can wait, in a transaction of its own, committed: removes messages
- * below the horizon (told in `ret`, whose intervals are to be freed also on failure), indexes
- * words, gives free pages back. `ret_more`: there is more to do. */
-int store_writer_step(struct store_writer *writer, struct store_pruned *ret, bool *ret_more);
+/* Does a small piece of what can wait (a smaller one where `hurried`: there is other work), in a
+ * transaction of its own, committed: removes messages below the horizon (told in `ret`, whose
+ * intervals are to be freed also on failure), indexes words, gives free pages back. `ret_more`:
+ * there is more to do. */
+int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
+                      bool *ret_more);
 
 /* Whether the file or its log was deleted or replaced by another since the database was opened:
  * then what is written is lost. */
