@@ -460,6 +460,6 @@ void ring_get_status(const struct ring *ring, struct ring_status *ret)
 
 void ring_get_repair(const struct ring *ring, struct ring_repair *ret)
 {
-    ret->received = ring->repair_received;
+    ret->received = ring->timers[TIMER_REPAIR_REPORT] == NEVER ? 0 : ring->repair_received;
     ret->lacking = supplies_lacking(ring);
 }
