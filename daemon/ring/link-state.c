@@ -1,8 +1,9 @@
 /* Links: what each connection is for, pings, and what the loss of one means.
  *
- * Rule: each side pings where it sent nothing for 0.4 of what the other waits, and gives a link up
- * that was silent for its own LinkTimeout. A successor lost starts a formation; a predecessor lost
- * waits for one. It fails if a node that was held up itself accuses others: see ring.c. */
+ * Rule: each side pings where it sent nothing for 0.4 of what the other waits (where heartbeats come
+ * in good time anyway, only when one did not), and gives a link up that was silent for its own
+ * LinkTimeout. A successor lost starts a formation; a predecessor lost waits for one. It fails if a
+ * node that was held up itself accuses others: see ring.c. */
 
 #include "ring-internal.h"
 
@@ -227,10 +228,22 @@ void link_down(struct ring *ring, struct link *link, const char *reason)
 
 /* ---- pings ---- */
 
-/* Returns when this link needs the next look; NULL in *ret_link: it has been closed. */
+/* After how long a silence of ours this link needs a ping. In a live ring heartbeats and their
+ * acknowledgements use it as often as their interval says. */
+static uint64_t ping_interval(const struct ring *ring, const struct link *link)
+{
+    uint64_t interval = link->peer_timeout * 2 / 5, most = link->peer_timeout * 3 / 5;
+    uint64_t beat = ring->heartbeat_interval + ring->heartbeat_interval / 10;
+    bool beats = ring->phase == RING_LIVE && !view_is_alone(ring) &&
+                 (link == ring->successor || link == ring->predecessor);
+
+    return beats && beat <= most ? MAX(interval, beat) : interval;
+}
+
+/* Returns when this link needs the next look. */
 static uint64_t ping_one(struct ring *ring, struct link *link)
 {
-    uint64_t interval = link->peer_timeout * 2 / 5, timeout = ring->config.link_timeout;
+    uint64_t interval = ping_interval(ring, link), timeout = ring->config.link_timeout;
     struct writer writer;
 
     if (!link->up)
