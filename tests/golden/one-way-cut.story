@@ -9,6 +9,7 @@ expect node 3 leads 4
 run 1000
 loud
 cut 2 3
+await 0 1 2 within 2000
 run 4000
 quiet
 run 12000

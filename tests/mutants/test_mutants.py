@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shlex
 import subprocess
 
@@ -21,6 +22,9 @@ SEEDS = int(os.environ.get("RINGCHAT_SEEDS", "2000"))
 
 # Most are noticed by then; then the stories have their turn, then the rest of the seeds.
 FIRST_SEEDS = 200
+
+# Of processor time for a seed; 5 ms are usual. A mutant that goes on and on is noticed by that.
+MOST_SECONDS = 0.15
 
 
 def mutate(file, text, change):
@@ -47,14 +51,17 @@ def compile_mutant(commands, file, source, directory):
     return program
 
 
-def run(program, *arguments):
+def run(program, most, *arguments):
+    """`most`: seconds of processor time; whoever uses more is ended."""
+    most = max(1, round(most))
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False,
-                          timeout=600)
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (most, most)))
 
 
 def killed_by_seed(program, first, last):
-    """A crash is the core's own check."""
-    done = run(program, "--seeds", f"{first}..{last}", "--until-failure")
+    """A crash is the core's own check; so is having no end."""
+    done = run(program, (last - first + 1) * MOST_SECONDS, "--seeds", f"{first}..{last}",
+               "--until-failure")
     found = re.search(r"failed: sim --seed (\d+).*# (\w+):", done.stdout)
     if found:
         return found[2], f"seed {found[1]}"
@@ -64,7 +71,7 @@ def killed_by_seed(program, first, last):
 def killed_by_story(program):
     """By what the story and the checkers say, not by its trace: any change changes that."""
     for story in STORIES:
-        done = run(program, "--story", story)
+        done = run(program, 60 * MOST_SECONDS, "--story", story)
         found = re.search(r"!!! (\w+):", done.stdout)
         if done.returncode != 0:
             return found[1] if found else "its own check", f"story {story.stem}"
