@@ -1,7 +1,7 @@
 /* Links: what each connection is for, pings, and what the loss of one means.
  *
- * Rule: each side pings where it sent nothing for 0.4 of what the other waits (where heartbeats come
- * in good time anyway, only when one did not), and gives a link up that was silent for its own
+ * Rule: each side pings where it sent nothing for 0.4 of what the other waits (where heartbeats
+ * come in good time anyway, only when one did not), and gives a link up that was silent for its own
  * LinkTimeout. A successor lost starts a formation; a predecessor lost waits for one. It fails if a
  * node that was held up itself accuses others: see ring.c. */
 
