@@ -1,11 +1,13 @@
 """Who hangs or floods costs the others bounded memory, and nobody his turn."""
 
 import collections
+import contextlib
 import json
+import select
 import socket
 import threading
 
-from client import PATIENCE
+from client import PATIENCE, CallFailed
 from flow import Flow, assert_chat, await_one_history
 from host import SANITIZED
 from ring import await_ring, leader_of, start_together
@@ -108,6 +110,49 @@ def test_a_hung_successor_costs_bounded_memory_and_loses_nothing(lab):
     history = await_one_history(hosts)
     sent = sum(flooder.taken // len(flooder.call) for flooder in flooders)
     assert history.count(b'"text":"xxxx') == sent
+
+
+def answers_of(script):
+    """How many of the 64 sends of a script were done; the others were too many."""
+    done = 0
+    for _ in range(64):
+        try:
+            assert script.reply()["members"] == 2
+            done += 1
+        except CallFailed as failure:
+            assert failure.name == "org.ringchat.QuotaExceeded"
+            assert failure.parameters == {"what": "unanswered sends", "limit": 1024}
+    return done
+
+
+def test_one_user_has_no_more_unanswered_sends_than_its_share(lab):
+    """Who has many under way is held to fewer: about 24 scripts find room, and no 30."""
+    hosts = lab.make_hosts(2)
+    for host in hosts:
+        host.configuration = host.directory / "ringchatd.conf"
+        host.configuration.write_text(PATIENT)
+    start_together(hosts)
+    host, hung = leader_of(hosts)[0], leader_of(hosts)[1][0]
+    hung.pause()
+    with contextlib.ExitStack() as stack:
+        scripts = [stack.enter_context(host.client(user="nobody")) for _ in range(30)]
+        for script in scripts:
+            for number in range(64):
+                script.request("Send", text=f"line {number}", timeout_usec=0)
+        # While the ring does not move nothing but a refusal is answered.
+        refused, _, _ = select.select([script.socket for script in scripts], [], [], PATIENCE)
+        refused = [script for script in scripts if script.socket in refused]
+        assert [answers_of(script) for script in refused] == [0] * len(refused) != []
+        other = stack.enter_context(host.client(user="daemon"))
+        other.request("Send", text="others are not bothered", timeout_usec=0)
+        hung.resume()
+        assert other.reply()["members"] == 2
+        done = [answers_of(script) for script in scripts if script not in refused]
+        assert done.count(64) >= 1024 // 64
+        # What is answered is given back.
+        assert refused[0].call("Send", text="once more")["members"] == 2
+    history = await_one_history(hosts)
+    assert history.count(b'"text":"line ') == sum(done)
 
 
 def test_while_all_flood_nobody_gets_less_than_half_of_his_share(lab):
