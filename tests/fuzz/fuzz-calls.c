@@ -1,13 +1,69 @@
-/* What a client may write to the control socket: any bytes, in slices of any size. */
+/* What a client may write to the control socket: any bytes, in slices of any size, down to the
+ * check of a call's parameters against the interface, as method_begin() makes it. What passes must
+ * be of the types on which the methods rely, which read it without looking again. The methods
+ * themselves are not run: each needs an engine with a store, a thread and a disk, whose state would
+ * make what an input reaches depend on the inputs before it. */
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/bounds.h"
+#include "common/message.h"
 #include "common/varlink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A parameter, if it is there, is of the type that a method takes it for. */
+static void expect(struct json_object *parameters, const char *name, enum json_type type)
+{
+    struct json_object *value = NULL;
+
+    if (parameters && json_object_object_get_ex(parameters, name, &value) && value &&
+        !json_object_is_type(value, type))
+        abort();
+}
+
+/* What Import reads of parameters that have passed. */
+static void import(struct json_object *parameters)
+{
+    struct json_object *messages = NULL;
+    struct chat_message message;
+
+    if (!json_object_object_get_ex(parameters, "messages", &messages))
+        abort();
+    expect(parameters, "messages", json_type_array);
+    for (size_t i = 0; i < json_object_array_length(messages); i++)
+        (void)message_from_json(json_object_array_get_idx(messages, i), &message);
+}
+
+static void check_parameters(const struct varlink_call *call)
+{
+    static struct idl *idl;
+    const size_t prefix = strlen(VARLINK_INTERFACE ".");
+    const struct idl_member *member = NULL;
+    const char *field = NULL;
+
+    if (!idl)
+        idl = varlink_interface_new();
+    if (idl && strncmp(call->method, VARLINK_INTERFACE ".", prefix) == 0)
+        member = idl_find(idl, IDL_METHOD, call->method + prefix);
+    if (!member)
+        return;
+    if (idl_check(&member->input, call->parameters, &field) < 0) {
+        if (!field)
+            abort();
+        return;
+    }
+    expect(call->parameters, "text", json_type_string);
+    expect(call->parameters, "room", json_type_string);
+    expect(call->parameters, "topics", json_type_array);
+    expect(call->parameters, "lines", json_type_int);
+    expect(call->parameters, "timeout_usec", json_type_int);
+    if (strcmp(member->name, "Import") == 0)
+        import(call->parameters);
+}
 
 static void take(struct json_object *object)
 {
@@ -15,6 +71,7 @@ static void take(struct json_object *object)
     const char *reason = NULL;
 
     if (varlink_call_parse(object, &call, &reason) == 0) {
+        check_parameters(&call);
         varlink_call_done(&call);
         return;
     }

@@ -1,5 +1,6 @@
 /* Lines of an export, which anybody may have edited: what is taken for a message is one, and is
- * written as it was read. */
+ * written as it was read, and makes parameters that an Import takes. How ringchatctl cuts a file
+ * into lines is not played here. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,6 +11,26 @@
 #include "common/varlink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* As ringchatctl asks, and as the daemon looks at it. The message is taken over. */
+static void ask(struct json_object *message)
+{
+    static struct idl *idl;
+    struct json_object *parameters = json_object_new_object(), *list = json_object_new_array();
+    const struct idl_member *member;
+    const char *field;
+
+    if (!idl)
+        idl = varlink_interface_new();
+    member = idl ? idl_find(idl, IDL_METHOD, "Import") : NULL;
+    if (!member)
+        abort();
+    json_object_array_add(list, message);
+    json_object_object_add(parameters, "messages", list);
+    if (idl_check(&member->input, parameters, &field) < 0)
+        abort();
+    json_object_put(parameters);
+}
 
 static void take(struct json_object *object)
 {
@@ -24,7 +45,7 @@ static void take(struct json_object *object)
         message.hlc != again.hlc || message.sent != again.sent ||
         !span_equal(message.user, again.user) || !span_equal(message.text, again.text))
         abort();
-    json_object_put(written);
+    ask(written);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
