@@ -63,9 +63,9 @@ def choose(hosts, leads):
 def test_a_restart_under_load_costs_the_others_no_message_and_less_than_a_second(lab):
     """The others' longest is some hundredths of a second, on a machine with load beside too."""
     hosts = start_ring(lab, 5)
+    tails = [follow_events(host) for host in hosts[:2]]
     load = Load(hosts)
     load.await_more(5)
-    tails = [follow_events(host) for host in hosts[:2]]
     for leads in [True, False, True, False]:
         restarted = choose(hosts, leads)
         start = load.marks()
