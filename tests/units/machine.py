@@ -48,11 +48,6 @@ class Machine:
         self.run("systemctl", "reboot")
         self.await_boot()
 
-    def crash(self):
-        """A power cut: its disk stays as it is."""
-        (self.cgroup / "cgroup.kill").write_text("1")
-        self._await(b"OFF")
-
     def _await(self, word):
         while True:
             try:
@@ -66,15 +61,8 @@ class Machine:
 
     # ---- the network ----
 
-    def cut(self):
-        """Nothing gets from or to the host any more, and nobody is told."""
-        self._port("nomaster")
-
-    def heal(self):
-        self._port("master", "lan")
-
     def pull_cable(self):
-        """The same, and the host can see it."""
+        """Nothing gets from or to the host any more, and it can see that."""
         self._port("down")
 
     def plug_cable(self):
