@@ -212,46 +212,48 @@ def resident(host):
 
 
 def test_10000_half_open_connections_are_not_felt(lab, key, record_property):
-    """Two attackers open connections and say nothing. The limits let the oldest of them go. The
-    sends after that are judged. Those while they come are told, beside those while as many come
-    where nobody listens: they may take more than twice as long (README.md tells)."""
+    """Two attackers open connections and say nothing; the limits let the oldest of them go. Sends
+    are less than twice as slow while they come as while as many come where nobody listens, which is
+    the attackers' own work; and after them as before. Five rounds: what else the machine does may
+    spoil one, what the daemons do shows in most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12000), max(hard, 12000)))
     made = keyed(lab, 5, key)
     hosts = made[:3]
     before = start_together(hosts)
-    strangers = []
+    strangers, elsewhere, ratios = [], [], []
 
-    def connections(port):
+    def connections(port, kept):
         def connect():
-            stranger = socket_in(namespace(lab, 4 + len(strangers) % 2))
+            stranger = socket_in(namespace(lab, 4 + len(kept) % 2))
             stranger.setblocking(False)
-            stranger.connect_ex((hosts[len(strangers) % 3].address, port))
-            strangers.append(stranger)
-        return [connect] * 10000
+            stranger.connect_ex((hosts[len(kept) % 3].address, port))
+            kept.append(stranger)
+        return [connect] * 2000
 
     try:
-        quiet = latency_among([lambda: None] * 10000, hosts[0])
-        # The attackers' own work takes the same time where nobody listens.
-        calm = latency_among(connections(PORT + 1), hosts[0])
-        while strangers:
-            strangers.pop().close()
+        quiet = latency_among([lambda: None] * 2000, hosts[0])
         memory = resident(hosts[1])
-        flooded = latency_among(connections(PORT), hosts[0])
-        held = latency_among([lambda: None] * 10000, hosts[0])
+        for _ in range(5):
+            calm = latency_among(connections(PORT + 1, elsewhere), hosts[0])
+            while elsewhere:
+                elsewhere.pop().close()
+            ratios.append(latency_among(connections(PORT, strangers), hosts[0]) / calm)
+        assert len(strangers) == 10000
+        held = latency_among([lambda: None] * 2000, hosts[0])
         grown = resident(hosts[1]) - memory
         assert_unmoved(hosts, before)
         made[3].start()
         await_ring([*hosts, made[3]])
     finally:
-        for stranger in strangers:
+        for stranger in strangers + elsewhere:
             stranger.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    print(f"median of a send, us: {quiet:.0f} in peace, {held:.0f} after 10000 half-open "
-          f"connections; {calm:.0f} while as many come where nobody listens, {flooded:.0f} while "
-          f"they come; {grown / 1024:.0f} KiB more memory")
-    for name, usec in {"quiet": quiet, "held": held, "calm": calm, "flooded": flooded}.items():
-        record_property(f"{name}_usec", usec)
+    told = " ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"sends took {told} times as long while connections came, {held / quiet:.2f} times after "
+          f"them; {grown / 1024:.0f} KiB more memory")
+    record_property("ratios", told)
+    assert statistics.median(ratios) < 2
     assert held < 2 * quiet + 2000
     # A sanitizer keeps what was freed.
     assert grown < 32 * 1024 * 1024 or b"__asan_init" in DAEMON.read_bytes()
