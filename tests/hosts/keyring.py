@@ -1,5 +1,6 @@
 """Keys of rings, written as the README tells administrators: one line each."""
 
+import hmac
 import os
 import secrets
 import zlib
@@ -17,6 +18,15 @@ def key_id(line):
 
 def secret_of(line):
     return bytes.fromhex(line.split("_")[2])
+
+
+def link_secret(line, target, ring="ringchat"):
+    """What proves to the node with the id `target` that who dials it holds the key, and the
+    identity that this goes with; both as ringchat-protocol(7) has them, in hexadecimal and text."""
+    identity = f"rc1.{key_id(line)}.{1:016x}.{target.replace('-', '')}"
+    info = f"ringchat link\n1\n{len(ring)} {ring}\n{identity}".encode()
+    extracted = hmac.digest(bytes(32), secret_of(line), "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256").hex(), identity
 
 
 def give_keys(host, *lines):

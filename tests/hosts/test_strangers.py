@@ -1,5 +1,6 @@
 """Who does not hold the key gets nothing, and is not felt."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -11,7 +12,7 @@ import time
 import pytest
 from client import PATIENCE
 from host import DAEMON
-from keyring import give_keys, make_key, take_keys
+from keyring import give_keys, link_secret, make_key, take_keys
 from flow import Flow
 from ring import await_ring, start_together
 from wire import PORT, Capture, Impostor, datagrams, socket_in, splice
@@ -192,6 +193,79 @@ def test_who_says_nothing_is_shown_the_door(lab, key):
     with socket_in(namespace(lab, 1)) as stranger:
         stranger.connect((hosts[1].address, PORT))
         assert stranger.recv(1) == b""
+    assert_unmoved(hosts, before)
+
+
+class SlowMember:
+    """Who holds the key, and whose connection is there for a while before its handshake comes."""
+
+    def __init__(self, name, host, key, directory):
+        path = str(directory / "openssl")
+        secret, identity = link_secret(key, host.json("status")["id"])
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            listener.settimeout(PATIENCE)
+            self.process = subprocess.Popen(
+                ["openssl", "s_client", "-unix", path, "-tls1_3", "-psk", secret,
+                 "-psk_identity", identity], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)
+            self.openssl, _ = listener.accept()
+        os.unlink(path)
+        self.hello = self.openssl.recv(65536)
+        self.link = socket_in(namespace(*name))
+        self.link.connect((host.address, PORT))
+
+    def shake_hands(self):
+        """What OpenSSL says of it. At the end of its input it closes in good order."""
+        with contextlib.suppress(OSError):
+            self.link.sendall(self.hello)
+            splice(self.link, self.openssl)
+        return self.process.communicate(timeout=PATIENCE)[0].decode(errors="replace")
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+        self.openssl.close()
+        self.link.close()
+
+
+def is_closed(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_one_address_crowds_out_none_but_itself(lab, key, tmp_path):
+    """Of 70 silent connections of one address the last 64 stay; who came before them from another
+    address stays too, and is let in."""
+    made = keyed(lab, 4, key)
+    hosts = made[:2]
+    before = start_together(hosts)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.ExitStack() as stack:
+            member = SlowMember((lab, 3), hosts[0], key, tmp_path)
+            stack.callback(member.close)
+            began = time.monotonic()
+            silent = [stack.enter_context(socket_in(namespace(lab, 4))) for _ in range(70)]
+            for stranger in silent:
+                stranger.connect((hosts[0].address, PORT))
+            # These six are the first to go, and the last of them goes when the 70th has come.
+            with contextlib.suppress(ConnectionResetError):
+                assert silent[5].recv(1) == b""
+            closed = [is_closed(stranger) for stranger in silent]
+            said = member.shake_hands()
+            # After two seconds each of them has to go, which would show nothing.
+            if time.monotonic() - began < 2:
+                break
+        assert time.monotonic() < deadline, f"the wrong ones went, or all at their time: {closed}"
+    assert closed == [True] * 6 + [False] * 64
+    assert "Reused, TLSv1.3" in said, said
     assert_unmoved(hosts, before)
 
 
