@@ -162,6 +162,27 @@ static bool is_unsafe(uint32_t character)
     return false;
 }
 
+void text_put_json(FILE *to, const char *data, size_t size)
+{
+    size_t written = 0;
+    uint32_t character;
+
+    for (size_t i = 0, length; i < size; i += MAX(length, 1U)) {
+        char escape[13];
+
+        length = 1;
+        if ((unsigned char)data[i] < 0x7f)
+            continue;
+        length = decode((const unsigned char *)data + i, size - i, &character);
+        if (length > 0 && !is_unsafe(character))
+            continue;
+        fwrite(data + written, 1, i - written, to);
+        fwrite(escape, 1, put_escape(escape, length > 0 ? character : 0xfffd), to);
+        written = i + MAX(length, 1U);
+    }
+    fwrite(data + written, 1, size - written, to);
+}
+
 static void put_unsafe(FILE *to, uint32_t character, const char *newline)
 {
     if (character == '\n')

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Bytes that belong to somebody else; not ended by NUL. */
 struct span {
@@ -26,6 +27,11 @@ bool text_is_ascii(const char *data, size_t size);
 /* A copy of UTF-8 text in which every character outside ASCII is written as JSON's \uXXXX (RFC
  * 8259, section 7). To be freed; NULL: out of memory. */
 char *text_escape(const char *data, size_t size, size_t *ret_size);
+
+/* Writes JSON's text, in which what text_visible() makes visible is written as JSON's \uXXXX: the
+ * same value, that drives no terminal. Control characters of C0 must be escaped in it already,
+ * where they are no blanks between the tokens. Broken UTF-8 becomes U+FFFD. */
+void text_put_json(FILE *to, const char *data, size_t size);
 
 /* How many of the first `limit` bytes of UTF-8 text may be kept without cutting a character. */
 size_t text_cut(const char *data, size_t size, size_t limit);

@@ -277,6 +277,7 @@ void chat_show_event(struct chat *chat, struct json_object *event)
 static void show_member(struct chat *chat, struct json_object *member)
 {
     _cleanup_free_ char *name = visible(field_text(member, "name"));
+    _cleanup_free_ char *address = visible(field_text(member, "address"));
     char hop[TIME_TEXT_MAX] = "not measured yet";
 
     if (field_number(member, "hop_usec"))
@@ -284,7 +285,7 @@ static void show_member(struct chat *chat, struct json_object *member)
     chat_note(chat, "%2llu %s%s%s, %s, next hop %s",
               (unsigned long long)field_number(member, "position"), name,
               field_flag(member, "leader") ? ", leader" : "",
-              field_flag(member, "self") ? ", this host" : "", field_text(member, "address"), hop);
+              field_flag(member, "self") ? ", this host" : "", address, hop);
 }
 
 void chat_show_members(struct chat *chat, struct json_object *reply, bool long_form)

@@ -12,6 +12,7 @@
 
 #include "common/bounds.h"
 #include "common/util.h"
+#include "output.h"
 
 /* Where sockets are looked for, in this order. */
 #define PATHS_MAX 2
@@ -25,7 +26,7 @@ int complain(int exit_code, const char *format, ...)
 
     va_start(arguments, format);
     fputs("ringchatctl: ", stderr);
-    vfprintf(stderr, format, arguments);
+    complain_visible(format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
     return exit_code;

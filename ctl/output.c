@@ -18,7 +18,12 @@ void write_json(const struct context *context, struct json_object *object)
     int flags = context->json == JSON_PRETTY ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
                                              : JSON_C_TO_STRING_PLAIN;
 
-    puts(json_object_to_json_string_ext(object, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
+    size_t size;
+    const char *text =
+        json_object_to_json_string_length(object, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+
+    text_put_json(stdout, text, size);
+    putchar('\n');
 }
 
 void print_json(const struct context *context, struct json_object *object)
@@ -32,6 +37,23 @@ char *visible(const char *text)
     char *shown = text_visible(text, strlen(text), NULL);
 
     return shown ? shown : strdup("?");
+}
+
+void print_visible(const char *text)
+{
+    _cleanup_free_ char *shown = visible(text);
+
+    fputs(shown ? shown : "?", stdout);
+}
+
+void complain_visible(const char *format, va_list arguments)
+{
+    _cleanup_free_ char *text = NULL, *shown = NULL;
+
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    shown = text ? visible(text) : NULL;
+    fputs(shown ? shown : format, stderr);
 }
 
 const char *dim(const struct context *context)
@@ -145,7 +167,7 @@ static void print_event_text(struct json_object *event)
         printf("%.*s%s%s", (int)(place - texts[i].text), texts[i].text, node, place + 2);
         return;
     }
-    printf("%s", name);
+    print_visible(name);
 }
 
 void print_event(const struct context *context, struct message_printer *printer,

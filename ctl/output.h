@@ -2,6 +2,8 @@
 
 /* What ringchatctl prints: messages, events and tables as text, or JSON. */
 
+#include <stdarg.h>
+
 #include "context.h"
 #include "names.h"
 
@@ -28,6 +30,12 @@ void print_event(const struct context *context, struct message_printer *printer,
 
 /* The text made visible, or a sign that memory is short; to be freed. */
 char *visible(const char *text);
+
+/* Prints it so. */
+void print_visible(const char *text);
+
+/* The same of what printf(3) would make, on stderr. */
+__attribute__((format(printf, 1, 0))) void complain_visible(const char *format, va_list arguments);
 
 /* The warnings of a status, each a line. */
 void print_warnings(const struct context *context, struct json_object *warnings);

@@ -25,7 +25,7 @@ static void print_check(const struct context *context, struct json_object *check
     const char *result = field_text(check, "result");
     _cleanup_free_ char *text = visible(field_text(check, "text"));
     _cleanup_free_ char *cure = visible(field_text(check, "cure"));
-    _cleanup_free_ char *what = strdup(field_text(check, "check"));
+    _cleanup_free_ char *what = visible(field_text(check, "check"));
     _cleanup_free_ char *interface = visible(field_text(check, "interface"));
     bool ok = strcmp(result, "ok") == 0;
 

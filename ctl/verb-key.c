@@ -78,6 +78,7 @@ static void print_keys(const struct context *context, struct json_object *reply)
 {
     static const char *const headings[] = {"KEY", "STATE"};
     _cleanup_(table_freep) struct table *table = NULL;
+    _cleanup_free_ char *path = visible(field_text(reply, "path"));
     struct json_object *keys = field(reply, "keys");
 
     if (context->json) {
@@ -95,21 +96,23 @@ static void print_keys(const struct context *context, struct json_object *reply)
         table_print(context, table);
     if (!context->no_legend)
         printf("%s%zu key%s, in %s%s\n", dim(context), json_object_array_length(keys),
-               json_object_array_length(keys) == 1 ? "" : "s", field_text(reply, "path"),
-               plain(context));
+               json_object_array_length(keys) == 1 ? "" : "s", path, plain(context));
 }
 
 static void print_key(const struct context *context, struct json_object *reply)
 {
-    if (context->json)
+    if (context->json) {
         print_json(context, reply);
-    else
-        puts(field_text(reply, "key"));
+        return;
+    }
+    print_visible(field_text(reply, "key"));
+    putchar('\n');
 }
 
 /* `what`: "removed", or NULL: as the reply says. */
 static void print_change(const struct context *context, struct json_object *reply, const char *what)
 {
+    _cleanup_free_ char *id = visible(field_text(reply, "id"));
     uint64_t members = field_number(reply, "members");
 
     if (context->json) {
@@ -120,7 +123,7 @@ static void print_change(const struct context *context, struct json_object *repl
         return;
     if (!what)
         what = field_flag(reply, "used") ? "in use" : "accepted";
-    printf("key %s is %s", field_text(reply, "id"), what);
+    printf("key %s is %s", id, what);
     if (members > 1)
         printf(" at all %llu members", (unsigned long long)members);
     putchar('\n');

@@ -119,7 +119,8 @@ static void print_delivered(const struct context *context, struct json_object *r
     if (context->quiet || !context->terminal)
         return;
     if (*field_text(reply, "warning")) {
-        puts(field_text(reply, "warning"));
+        print_visible(field_text(reply, "warning"));
+        putchar('\n');
         return;
     }
     time_format_span(field_number(reply, "elapsed_usec"), elapsed);

@@ -36,6 +36,7 @@ static void print_members(const struct context *context, struct json_object *rep
                                            "SINCE",    "HOP",  "VERSION"};
     _cleanup_(table_freep) struct table *table = table_new(ELEMENTS(headings), headings);
     struct json_object *members = field(reply, "members");
+    _cleanup_free_ char *view = visible(field_text(reply, "view"));
     size_t count = json_object_array_length(members);
 
     if (!table)
@@ -45,8 +46,8 @@ static void print_members(const struct context *context, struct json_object *rep
         add_member(table, json_object_array_get_idx(members, i));
     table_print(context, table);
     if (!context->no_legend)
-        printf("%s%zu member%s, view %s%s\n", dim(context), count, count == 1 ? "" : "s",
-               field_text(reply, "view"), plain(context));
+        printf("%s%zu member%s, view %s%s\n", dim(context), count, count == 1 ? "" : "s", view,
+               plain(context));
 }
 
 int verb_members(struct context *context, int argc, char **argv)
@@ -267,8 +268,10 @@ int verb_wait(struct context *context, int argc, char **argv)
 
 static void print_topics(struct json_object *topics)
 {
-    for (size_t i = 0; i < json_object_array_length(topics); i++)
-        printf("%s%s", i ? " " : "", json_object_get_string(json_object_array_get_idx(topics, i)));
+    for (size_t i = 0; i < json_object_array_length(topics); i++) {
+        fputs(i ? " " : "", stdout);
+        print_visible(json_object_get_string(json_object_array_get_idx(topics, i)));
+    }
     putchar('\n');
 }
 

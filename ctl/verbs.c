@@ -7,6 +7,7 @@
 
 #include "common/util.h"
 #include "globals.h"
+#include "output.h"
 
 /* A typed verb this many edits away from one is taken for a slip. */
 #define SLIPS_MAX 2
@@ -134,7 +135,7 @@ int verb_usage(const char *name, const char *format, ...)
 
     va_start(arguments, format);
     fprintf(stderr, "ringchatctl %s: ", name);
-    vfprintf(stderr, format, arguments);
+    complain_visible(format, arguments);
     fprintf(stderr, "; usage: ringchatctl %s%s%s\n", verb->name, *verb->arguments ? " " : "",
             verb->arguments);
     va_end(arguments);

@@ -181,20 +181,31 @@ def test_nothing_from_a_peer_drives_a_terminal_or_the_log(lab):
     for host in made:
         host.await_ready()
     reader.wait("--members", "2")
+    nasty.control("elect")
     with nasty.client() as client:
         client.call("Send", text=NASTY, room=NASTY)
     last = reader.send("the last one")
     reader.tail("-n", "2").wait_for_text("the last one")
 
     shown = [reader.control(*verb).stdout.decode() for verb in (
-        ["members"], ["status"], ["history"], ["tail", "-n", "10", "--events"],
-        ["wait", "--leader", reader.json("members")["leader"], "--timeout", "20"])]
+        ["members"], ["status"], ["ring"], ["history"], ["export"], ["rooms"],
+        ["tail", "-n", "10", "--events"], ["log"], ["doctor"],
+        ["wait", "--leader", reader.json("members")["leader"], "--timeout", "20"],
+        ["elect", "host1"])]
+    assert nasty.terminate() == 0
+    reader.wait("--members", "1")
+    events = reader.json("ring")["gone"]
+    shown += [reader.control(*verb).stdout.decode() for verb in (
+        ["ring"], ["--json", "ring"], ["--json", "history"], ["--json", "rooms"])]
     shown.append(reader.control("elect", NASTY + "x", check=False).stderr.decode())
     shown.append(reader.control("wait", "--leader", NASTY + "x", "--timeout", "0.1",
                                 check=False).stderr.decode())
     shown += [host.log_text() for host in made]
     assert last["members"] == 2
-    assert sum("\\x1b[31mred" in text for text in shown) >= 6
+    assert [gone["name"] for gone in events] == [NASTY]
+    assert sum("\\x1b[31mred" in text for text in shown) >= 10
+    # The joining, the leading, the messages and the going are in the log.
+    assert reader.log_text().count("\\x1b[31mred") >= 4
     for text in shown:
         found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069]", text)
         assert not found, (found, text[max(0, found.start() - 80):found.end() + 20])

@@ -242,6 +242,27 @@ static void test_what_could_drive_a_terminal_is_made_visible(void **unused)
     }
 }
 
+static void test_json_carries_the_same_as_escapes(void **unused)
+{
+    static const struct {
+        const char *text, *shown;
+    } texts[] = {{"plain ✓", "plain ✓"},
+                 {"\xe2\x80\xae\177", "\\u202e\\u007f"},
+                 {"a\xc2\x9bz\xf3\xa0\x81\x81", "a\\u009bz\\udb40\\udc41"},
+                 {"\xff\xe2\x80", "\\ufffd\\ufffd\\ufffd"}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        _cleanup_free_ char *shown = NULL;
+        size_t size;
+        FILE *to = open_memstream(&shown, &size);
+
+        text_put_json(to, texts[i].text, strlen(texts[i].text));
+        fclose(to);
+        assert_string_equal(shown, texts[i].shown);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_a_message_is_the_same_after_json_and_back),
         cmocka_unit_test(test_the_order_as_text_sorts_as_the_keys_do),
         cmocka_unit_test(test_what_could_drive_a_terminal_is_made_visible),
+        cmocka_unit_test(test_json_carries_the_same_as_escapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
