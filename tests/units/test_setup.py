@@ -153,6 +153,59 @@ def test_it_installs_upgrades_and_removes_and_keeps_what_was_written(host):
     assert left == ""
 
 
+# ---- without systemd ----
+
+# Who is PID 1 of its own namespace is no systemd. The demonstration ends with that namespace.
+WITHOUT_SYSTEMD = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash",
+                   "-ec"]
+
+# The three, as each of them sees the ring: its members, its key and who may read that.
+DEMONSTRATION = """
+/root/ringchat/systemd/setup >&2
+cd /run/ringchat-demo
+for again in 0 1; do
+    for name in one two three; do
+        ringchatctl --socket $name/control --json members
+        ringchatctl --socket $name/control --json key show
+        ringchatctl --socket $name/control --json key list
+        ringchatctl --socket $name/control --json history
+        stat -c '{"mode": "%a", "owner": "%U"}' $name/state/keyring
+    done
+    [ $again = 1 ] || /root/ringchat/systemd/setup >&2
+done
+cd /
+/root/ringchat/systemd/setup --stop >&2
+[ ! -e /run/ringchat-demo ]
+if ls -l /proc/[0-9]*/exe 2>/dev/null | grep ringchatd >&2; then exit 1; fi
+"""
+
+
+def test_without_systemd_three_daemons_with_one_key_are_one_ring(host):
+    done = host.run(*WITHOUT_SYSTEMD, DEMONSTRATION)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    members = [row for row in rows if "members" in row]
+    keys = [row["key"] for row in rows if "key" in row]
+    lists = [row["keys"] for row in rows if "keys" in row]
+    assert len(members) == len(keys) == len(lists) == 6
+    assert len(set(keys)) == 1 and keys[0].startswith("rck1_")
+    assert lists == [[{"id": keys[0].split("_")[1], "used": True}]] * 6
+    for ring in members:
+        assert {member["name"] for member in ring["members"]} == {"one", "two", "three"}
+    assert [row for row in rows if "mode" in row] == [{"mode": "600", "owner": "ringchat"}] * 6
+    # One message at the first start, and another at the second, at each of them.
+    assert len([row for row in rows if row.get("kind") == "chat"]) == 3 * 1 + 3 * 2
+
+
+def test_without_systemd_a_key_is_refused_before_anything_is_done(host):
+    before = installed(host)
+    done = host.run(*WITHOUT_SYSTEMD, 'exec "$0" "$@"', "/root/ringchat/systemd/setup", "--key",
+                    "-", text="rck1_\n", check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "loopback" in done.stderr and "ringchatctl key add" in done.stderr
+    assert "rck1_" not in done.stderr
+    assert installed(host) == before
+
+
 def test_a_wrong_word_is_refused_and_changes_nothing(host):
     before = installed(host)
     for words in [("--purge",), ("--remove",), ("--uninstall", "now")]:
