@@ -93,7 +93,7 @@ static size_t put_escape(char *to, uint32_t character)
     if (character < 0x10000)
         return (size_t)sprintf(to, "\\u%04x", character);
     character -= 0x10000;
-    return (size_t)sprintf(to, "\\u%04x\\u%04x", 0xd800 | character >> 10,
+    return (size_t)sprintf(to, "\\u%04x\\u%04x", 0xd800 | (character >> 10 & 0x3ff),
                            0xdc00 | (character & 0x3ff));
 }
 
