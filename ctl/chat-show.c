@@ -129,6 +129,14 @@ void chat_note(struct chat *chat, const char *format, ...)
     fflush(stdout);
 }
 
+void chat_note_waiting(struct chat *chat)
+{
+    const char *text = context_waiting(chat->context, &chat->told);
+
+    if (text)
+        chat_note(chat, "%s", text);
+}
+
 static void show_date(struct chat *chat, uint64_t time)
 {
     char date[TIME_TEXT_MAX];

@@ -294,18 +294,19 @@ static void go_offline(struct chat *chat)
     json_object_put(chat->fetched);
     chat->fetched = NULL;
     chat_release_held(chat, true);
-    if (!chat->told)
-        chat_note(chat, "ringchatd is not running; waiting for it");
-    chat->told = true;
+    chat_note_waiting(chat);
     chat_update_line(chat);
 }
 
 static void come_back(struct chat *chat)
 {
-    if (!try_connect(chat))
+    if (!try_connect(chat)) {
+        chat_note_waiting(chat);
         return;
+    }
     chat_note(chat, "connected again");
-    chat->told = chat->caught_up = false;
+    chat->told = NULL;
+    chat->caught_up = false;
     chat->missed = chat->late = 0;
     channel_call(&chat->commands, VARLINK_INTERFACE ".Members", NULL, false, on_here, NULL);
     follow(chat);

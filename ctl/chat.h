@@ -39,7 +39,8 @@ struct chat {
     struct rooms rooms;
     struct json_object *names; /* of members and users, as keys */
     struct channel tail, sends, commands;
-    bool online, told, caught_up, left;
+    bool online, caught_up, left;
+    const char *told;    /* while offline: what was said of the daemon */
     uint64_t missed;     /* messages since the connection came back */
     uint64_t late;       /* messages that history repair has brought since it was last at rest */
     uint64_t late_drawn; /* when their count was last drawn, monotonic µs */
@@ -59,6 +60,9 @@ struct chat {
 
 /* A quiet line. What comes from a peer is to be made visible() before. */
 __attribute__((format(printf, 2, 3))) void chat_note(struct chat *chat, const char *format, ...);
+
+/* Says while offline what is waited for, once. */
+void chat_note_waiting(struct chat *chat);
 
 /* A message; `state` is what is said of its delivery, or "". */
 void chat_show_message(struct chat *chat, struct json_object *message, bool late,

@@ -152,6 +152,18 @@ int context_unreachable(const struct context *context, int error)
                     "ringchatd is not running; start it with: systemctl start ringchatd");
 }
 
+const char *context_waiting(const struct context *context, const char **told)
+{
+    static const char starting[] = "ringchatd is starting; waiting for it";
+    static const char absent[] = "ringchatd is not running; waiting for it";
+    const char *now = *told == starting || is_starting(context) ? starting : absent;
+
+    if (now == *told)
+        return NULL;
+    *told = now;
+    return now;
+}
+
 int context_connect(const struct context *context, struct client **ret)
 {
     int result = context_try_connect(context, ret);

@@ -39,6 +39,10 @@ int context_call(const struct context *context, const char *method, struct json_
 /* Says why there is no connection, and what to do. The exit code. */
 int context_unreachable(const struct context *context, int error);
 
+/* The same for who waits until the daemon is there: a sentence, or NULL where it is said already.
+ * `told` keeps what was said, NULL at first. */
+const char *context_waiting(const struct context *context, const char **told);
+
 /* Says what an error reply means, on stderr. The exit code. */
 int context_error(const struct context *context, const struct varlink_reply *reply);
 

@@ -204,7 +204,7 @@ static void wait_a_moment(void)
 /* -f: waits for a daemon that is down, and goes on behind what was shown. */
 static int follow(struct follower *follower)
 {
-    bool told = false;
+    const char *told = NULL, *waiting;
 
     for (;;) {
         _cleanup_(client_freep) struct client *client = NULL;
@@ -215,14 +215,14 @@ static int follow(struct follower *follower)
         if (result == -EACCES || result == -EPERM || result == -ENAMETOOLONG)
             return context_unreachable(follower->context, result);
         if (result == 0) {
-            told = false;
+            told = NULL;
             result = show_all(follower, client);
             if (result != -ECONNRESET)
                 return result;
         }
-        if (!told && !follower->context->quiet)
-            fputs("ringchatctl: ringchatd is not running; waiting for it\n", stderr);
-        told = true;
+        waiting = context_waiting(follower->context, &told);
+        if (waiting && !follower->context->quiet)
+            fprintf(stderr, "ringchatctl: %s\n", waiting);
         wait_a_moment();
     }
 }

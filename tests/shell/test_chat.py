@@ -1,5 +1,6 @@
 """chat in a real terminal with a real daemon: what a person types, and what the screen shows."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -211,6 +212,32 @@ def test_chat_goes_on_when_the_history_of_its_daemon_is_rebuilt(chat, daemon):
     chat.wait_for("^-- the history of this host was rebuilt; these are its last messages$")
     chat.enter("after")
     chat.wait_for(r"after \(delivered to 1\)$")
+
+
+def test_chat_and_tail_say_of_a_daemon_that_takes_long_to_start_that_it_starts(chat, daemon):
+    """A daemon that upgrades its history holds a lock beside its socket."""
+    command = [str(CONTROL), "--socket", daemon.path, "tail", "-f"]
+    with Terminal(command) as tail:
+        chat.enter("before")
+        tail.wait_for("before$")
+        daemon.stop()
+        for terminal in (chat, tail):
+            terminal.wait_for("ringchatd is not running; waiting for it$")
+        starting = pathlib.Path(daemon.path + ".starting")
+        with open(starting, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for terminal in (chat, tail):
+                terminal.wait_for("ringchatd is starting; waiting for it$")
+            with Terminal(command) as late:
+                late.wait_for("^ringchatctl: ringchatd is starting; waiting for it$")
+                assert "not running" not in late.text()
+        starting.unlink()
+        daemon.start()
+        chat.wait_for("^-- connected again$")
+        daemon.send("after")
+        tail.wait_for("after$")
+        for terminal in (chat, tail):
+            assert terminal.text().count("waiting for it") == 2
 
 
 def test_chat_outlives_a_restart_of_the_daemon_and_shows_what_was_missed(chat, daemon):
