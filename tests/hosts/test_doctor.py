@@ -1,6 +1,7 @@
 """What ring, doctor and status say on a real network with real faults."""
 
 import json
+import socket
 import subprocess
 import time
 
@@ -9,6 +10,7 @@ from client import PATIENCE
 from host import SANITIZED
 from keyring import give_keys, make_key
 from ring import await_ring, leader_of, start_together
+from wire import PORT, Capture, datagrams, socket_in
 
 
 @pytest.fixture
@@ -135,3 +137,32 @@ def test_a_member_whose_leader_is_not_heard_by_multicast_is_warned_of_silence(la
             hosts[0].control("wait", "--members", "3", "--timeout", "1", check=False)
     assert "multicast is silent" not in str(leader.json("status")["warnings"])
     assert ("multicast_in", "eth0") in wrong(follower)
+
+
+def other_versions(datagram, node):
+    """What a host said, as another host would say it that knows no version of this one's: the
+    versions stand behind a header of 16 bytes (ringchat-protocol(7))."""
+    said = bytes.fromhex(node.replace("-", ""))
+    assert datagram[16:18] == b"\1\1" and said in datagram
+    forged = bytearray(datagram.replace(said, bytes(reversed(said))))
+    forged[16:18] = b"\x07\x09"
+    return forged
+
+
+def test_a_host_that_speaks_other_versions_of_the_protocol_is_found(lab):
+    host, other = lab.make_hosts(2, ["--key", "none"])
+    capture = Capture(lab.networks[0].hosts[1])
+    host.start()
+    await_wrong(host, {("ring", None), ("multicast_in", "eth0")})
+    said = next(data for source, to, data in datagrams(capture.stop())
+                if source == host.address and to.startswith("239."))
+    with socket_in(lab.networks[0].hosts[2], socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("", PORT))
+        sender.sendto(other_versions(said, host.json("status")["id"]), (host.address, PORT))
+        await_wrong(host, {("ring", None), ("version", None), ("multicast_in", "eth0")})
+    [check] = [check for check in checks(host) if check["check"] == "version"]
+    assert check["result"] == "failed"
+    assert check["text"] == (f"{other.address}:7263 speaks version 7 of the protocol, this host "
+                             "another")
+    assert "upgrade the older" in check["cure"]
+    assert "speaks version 7 of the protocol, this node 1" in host.log_text()
