@@ -102,14 +102,20 @@ def on_a_terminal(*arguments, socket_path):
                           stdout=slave, stderr=slave, close_fds=True, start_new_session=True,
                           env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC",
                                "TERM": "dumb"}) as process:
-        os.close(slave)
+        def end():
+            process.wait(PATIENCE)
+            os.write(slave, b"\0")
+
+        # A terminal that is closed may lose what was written last: it is held until a mark comes.
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
         written = b""
-        with contextlib.suppress(OSError):  # as a terminal's end is told
-            while data := os.read(master, 65536):
-                written += data
+        while not written.endswith(b"\0"):
+            written += os.read(master, 65536)
+        ending.join(PATIENCE)
+        os.close(slave)
         os.close(master)
-        process.wait(PATIENCE)
-    return written.decode()
+    return written[:-1].decode()
 
 
 class ManyClients(Daemon):
