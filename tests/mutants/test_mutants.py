@@ -21,7 +21,7 @@ BUILD = pathlib.Path(os.environ.get("RINGCHAT_BUILD", ROOT / "build")).resolve()
 SEEDS = int(os.environ.get("RINGCHAT_SEEDS", "2000"))
 
 # Most are noticed by then; then the stories have their turn, then the rest of the seeds.
-FIRST_SEEDS = 200
+FIRST_SEEDS = 150
 
 # Of processor time for a seed; 5 ms are usual. A mutant that goes on and on is noticed by that.
 MOST_SECONDS = 0.15
