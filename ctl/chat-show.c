@@ -174,22 +174,11 @@ bool chat_is_mention(const char *text, const char *user, const char *node)
     return has_word(text, user) || has_word(text, node);
 }
 
-/* The name of the message's node, with digits of its id where others have the same. To be freed. */
-static char *node_of(const struct chat *chat, struct json_object *message)
-{
-    const char *name = field_text(message, "node");
-    _cleanup_free_ char *with_digits = NULL;
-
-    if (asprintf(&with_digits, "%s~%.4s", name, field_text(message, "origin")) < 0)
-        with_digits = NULL;
-    return visible(with_digits && field(chat->names, with_digits) ? with_digits : name);
-}
-
 /* "10:32:07 alice@host1 #ops (late)  "; on a narrow terminal "10:32 alice  ". To be freed. */
-static char *head_of(const struct chat *chat, struct json_object *message, bool late)
+static char *head_of(struct chat *chat, struct json_object *message, bool late)
 {
     _cleanup_free_ char *user = visible(field_text(message, "user"));
-    _cleanup_free_ char *node = node_of(chat, message);
+    _cleanup_free_ char *node = names_show(&chat->printer.names, message);
     _cleanup_free_ char *room = visible(field_text(message, "room"));
     bool narrow = line_columns() < NARROW_COLUMNS;
     bool elsewhere = strcmp(field_text(message, "room"), chat->room) != 0;

@@ -54,6 +54,7 @@ static void learn_members(struct chat *chat, struct json_object *reply)
 
     for (size_t i = 0; i < json_object_array_length(members); i++)
         learn_name(chat, field_text(json_object_array_get_idx(members, i), "name"));
+    names_learn(&chat->printer.names, reply);
 }
 
 /* ---- messages ---- */
@@ -459,6 +460,7 @@ static void chat_done(struct chat *chat)
     json_object_put(chat->fetched);
     rooms_done(&chat->rooms);
     json_object_put(chat->names);
+    names_done(&chat->printer.names);
     free(chat->room);
     free(chat->user);
     free(chat->node);

@@ -47,6 +47,12 @@ static void learn_list(struct names *names, struct json_object *list)
         learn_shown(names, json_object_array_get_idx(list, i));
 }
 
+void names_learn(struct names *names, struct json_object *reply)
+{
+    learn_list(names, field(reply, "members"));
+    learn_list(names, field(reply, "gone"));
+}
+
 void names_ask(struct names *names, const struct context *context)
 {
     _cleanup_(client_freep) struct client *client = NULL;
@@ -56,10 +62,8 @@ void names_ask(struct names *names, const struct context *context)
         client_call(client, VARLINK_INTERFACE ".Members", NULL, false) < 0 ||
         client_reply(client, &reply) < 0)
         return;
-    if (!reply.error) {
-        learn_list(names, field(reply.parameters, "members"));
-        learn_list(names, field(reply.parameters, "gone"));
-    }
+    if (!reply.error)
+        names_learn(names, reply.parameters);
     varlink_reply_done(&reply);
 }
 

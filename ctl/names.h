@@ -15,6 +15,9 @@ struct names {
  * daemon cannot be asked, what the messages say must do. */
 void names_ask(struct names *names, const struct context *context);
 
+/* Learns what the method Members has answered. */
+void names_learn(struct names *names, struct json_object *reply);
+
 /* The name of a message's host, made visible; to be freed. Learns it too. */
 char *names_show(struct names *names, struct json_object *message);
 

@@ -152,6 +152,18 @@ def test_who_is_spoken_to_hears_the_bell_and_others_do_not():
             assert b"\x1b[1mand host1" in written
 
 
+def test_chat_tells_hosts_of_one_name_apart_as_tail_does():
+    """The message is not of the member host1: of one that has left, perhaps for good."""
+    tail = [{"message": MESSAGE, "late": False, "cursor": "c"}]
+    answers = {"Status": [{"status": {**STATUS, "warnings": []}}], "Tail": [*tail, {"cursor": "c"}],
+               "Members": [{**MEMBERS, "warnings": []}]}
+    with ManyClients(answers) as fake:
+        command = [str(CONTROL), "--socket", fake.path]
+        for verb in ("chat", "tail"):
+            with Terminal([*command, verb]) as terminal:
+                terminal.wait_for(f"{CLOCK} alice@host1~{MESSAGE['origin'][:4]}  hi$")
+
+
 def test_a_message_of_another_room_is_counted_and_the_room_can_be_entered(chat, daemon):
     for number in range(3):
         daemon.send("-r", "ops", f"to ops {number}")

@@ -93,7 +93,7 @@ class Late(ManyClients):
             assert self.released.wait(PATIENCE)
             reply = {"continues": True, "parameters": {
                 "message": {**MESSAGE, "id": self.sent["id"], "text": self.sent["text"],
-                            "user": USER}, "late": False, "cursor": "d"}}
+                            "origin": STATUS["id"], "user": USER}, "late": False, "cursor": "d"}}
         elif method != "Tail":
             super()._answer(connection, call)
             return
