@@ -1,6 +1,7 @@
 """The history of a ring: what is imported, what is removed, and readers of all kinds."""
 
 import json
+import re
 import signal
 import threading
 import time
@@ -59,6 +60,25 @@ def test_how_far_a_repair_is_can_be_seen_at_both_ends(lab):
         while taker.call("Status")["status"]["repaired"]:
             assert time.monotonic() < deadline
         assert giver.call("Status")["status"]["lacking"] == 0
+
+
+def test_systemd_is_told_how_far_a_repair_is(lab):
+    count = 10000
+    old, new = lab.make_hosts(2)
+    old.start()
+    send_lines(old, count, "before the other came")
+    told = []
+    new.launch()
+    with new.notify:
+        # First of the repair, then that it is over.
+        for repairs in (True, False):
+            while not (told and ("; history repair: " in told[-1]) == repairs):
+                told += re.findall(r"^STATUS=(.*)$", new.notify.recv(4096).decode(), re.M)
+    new.up.set()
+    came = [int(number) for number in re.findall(r"repair: (\d+) came so far", " ".join(told))]
+    assert came and came == sorted(came) and 0 < came[-1] <= count, told
+    assert re.fullmatch(rf"(leader of 2 members|member of 2, leader {old.name}), \d+ messages",
+                        told[-1]), told
 
 
 def test_import_is_for_administrators(lab):
