@@ -125,6 +125,7 @@ void gather_refused(struct ring *ring, struct link *link, struct reader *reader)
             /* This formation ends here; the higher one will come, or the next one. */
             ring_disarm(ring, TIMER_HOP);
             ring->formation->outranked = true;
+            ring->formation->hop_usec = ring->now - ring->formation->passed_at;
             link_broke_in_formation(ring);
             return;
         }
