@@ -41,7 +41,7 @@ struct store_thread {
     pthread_cond_t work;
     /* under the mutex */
     bool stopping, damaged;
-    struct jobs todo, done;
+    struct jobs waiting, done;
 };
 
 void store_job_free(struct store_job *job)
@@ -213,9 +213,9 @@ static bool wait_a_moment(struct store_thread *thread)
                             .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
     int result = 0;
 
-    while (!thread->todo.first && !thread->stopping && result == 0)
+    while (!thread->waiting.first && !thread->stopping && result == 0)
         result = pthread_cond_timedwait(&thread->work, &thread->mutex, &time);
-    return thread->todo.first || thread->stopping;
+    return thread->waiting.first || thread->stopping;
 }
 
 /* All that waits. False: nothing does, and it is time for a step. NULL: the store is being closed.
@@ -227,10 +227,11 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
     pthread_mutex_lock(&thread->mutex);
     thread->hurried = monotonic_usec() - thread->stepped > STORE_STEP_USEC;
     if (thread->has_steps && !thread->stopping)
-        quiet = thread->hurried || (thread->quiet && !thread->todo.first) || !wait_a_moment(thread);
-    while (!quiet && !thread->todo.first && !thread->stopping)
+        quiet =
+            thread->hurried || (thread->quiet && !thread->waiting.first) || !wait_a_moment(thread);
+    while (!quiet && !thread->waiting.first && !thread->stopping)
         pthread_cond_wait(&thread->work, &thread->mutex);
-    *ret = quiet ? NULL : jobs_take(&thread->todo);
+    *ret = quiet ? NULL : jobs_take(&thread->waiting);
     thread->quiet = quiet;
     pthread_mutex_unlock(&thread->mutex);
     return !quiet;
@@ -319,7 +320,7 @@ static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
 void store_thread_submit(struct store_thread *thread, struct store_job *job)
 {
     pthread_mutex_lock(&thread->mutex);
-    jobs_append(&thread->todo, job);
+    jobs_append(&thread->waiting, job);
     pthread_mutex_unlock(&thread->mutex);
     thread->has_held = thread->held;
     if (!thread->held)
@@ -390,7 +391,7 @@ int store_thread_new(struct event_base *base, struct store_writer *writer, const
     thread->path = path;
     thread->callbacks = *callbacks;
     thread->userdata = userdata;
-    jobs_init(&thread->todo);
+    jobs_init(&thread->waiting);
     jobs_init(&thread->done);
     pthread_mutex_init(&thread->mutex, NULL);
     init_condition(&thread->work);
