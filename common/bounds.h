@@ -261,6 +261,10 @@
 #define STORE_GATHER_BYTES (124 * 1024)
 #define STORE_READ_AHEAD_BYTES (64 * 1024)
 
+/* Bytes of a message's text and names up to which they lie in the row of its key: with the rest of
+ * it (70 at most) as much as SQLite keeps of a row in its page (1002 of 4096). */
+#define STORE_ROW_BYTES_MAX 930
+
 /* By how much the bounds of an hour's clocks are written wider than they are (the upper 48 bits of
  * an hlc are ms): one write a minute of traffic. */
 #define SPAN_MARGIN (60000ULL << 16)

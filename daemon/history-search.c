@@ -181,6 +181,8 @@ static int fits(struct history_search *search, sqlite3_stmt *row, const struct m
         return 0;
     if (!search->match)
         return 1;
+    if (sqlite3_column_type(row, STORE_ROW_TEXT) == SQLITE_NULL)
+        return -EUCLEAN;
     return match_text(search->match, (const char *)sqlite3_column_text(row, STORE_ROW_TEXT),
                       (size_t)sqlite3_column_bytes(row, STORE_ROW_TEXT));
 }

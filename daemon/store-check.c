@@ -33,11 +33,23 @@ int store_check_last(sqlite3 *database)
         "                   last)"
         " OR NOT EXISTS (SELECT 1 FROM origin WHERE number = m.origin)"
         " OR NOT EXISTS (SELECT 1 FROM message s WHERE s.id = m.id AND s.twin < 2)"
-        " OR length(m.id) <> 16";
+        " OR length(m.id) <> 16"
+        " OR m.long <> 0 AND NOT EXISTS (SELECT 1 FROM long_text WHERE number = m.long)";
     int64_t wrong = 0;
     int result = store_read_number(database, text, &wrong);
 
     return result == SQLITE_OK && wrong > 0 ? SQLITE_CORRUPT : result;
+}
+
+/* Every text that is not in its row is where the row says. */
+static int check_long_texts(sqlite3 *database)
+{
+    static const char text[] = "SELECT EXISTS (SELECT 1 FROM message m WHERE m.long <> 0"
+                               " AND NOT EXISTS (SELECT 1 FROM long_text WHERE number = m.long))";
+    int64_t missing = 0;
+    int result = store_read_number(database, text, &missing);
+
+    return result == SQLITE_OK && missing ? SQLITE_CORRUPT : result;
 }
 
 int store_check_all(sqlite3 *database)
@@ -53,7 +65,7 @@ int store_check_all(sqlite3 *database)
         result = found && strcmp(found, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
     }
     sqlite3_finalize(statement);
-    return result;
+    return result == SQLITE_OK ? check_long_texts(database) : result;
 }
 
 int store_check_was_closed(sqlite3 *database, bool *ret)

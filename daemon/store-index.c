@@ -51,11 +51,12 @@ static void change_done(struct change *change)
 
 static int take_text(struct change *change, sqlite3_stmt *row, bool was, bool will)
 {
+    bool missing = sqlite3_column_type(row, 2) == SQLITE_NULL;
     const char *text = (const char *)sqlite3_column_text(row, 2);
     size_t size = (size_t)sqlite3_column_bytes(row, 2);
 
     if (!text)
-        return SQLITE_NOMEM;
+        return missing ? SQLITE_CORRUPT : SQLITE_NOMEM;
     if ((was && !document_add(&change->before, text, size)) ||
         (will && !document_add(&change->after, text, size)))
         return SQLITE_NOMEM;

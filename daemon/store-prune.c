@@ -96,6 +96,7 @@ static int prune_row(struct prune *prune, sqlite3_stmt *row)
 static int prune_rows(struct prune *prune)
 {
     sqlite3_stmt *below = prune->writer->statements[STATEMENT_BELOW];
+    sqlite3_stmt *texts = prune->writer->statements[STATEMENT_DELETE_LONG_UPTO];
     sqlite3_stmt *delete = prune->writer->statements[STATEMENT_DELETE_UPTO];
     int result = SQLITE_OK, step = SQLITE_DONE;
 
@@ -105,6 +106,10 @@ static int prune_rows(struct prune *prune)
     sqlite3_reset(below);
     if (result != SQLITE_OK || step != SQLITE_DONE)
         return result != SQLITE_OK ? result : step;
+    sqlite3_bind_int64(texts, 1, (sqlite3_int64)prune->upto);
+    result = store_writer_run(prune->writer, STATEMENT_DELETE_LONG_UPTO);
+    if (result != SQLITE_OK)
+        return result;
     sqlite3_bind_int64(delete, 1, (sqlite3_int64)prune->upto);
     return store_writer_run(prune->writer, STATEMENT_DELETE_UPTO);
 }

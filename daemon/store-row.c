@@ -45,16 +45,17 @@ static struct bytes column_text(sqlite3_stmt *row, int column)
 int store_row_packet(sqlite3_stmt *row, struct packet **ret)
 {
     struct packet *packet;
+    bool whole = sqlite3_column_type(row, STORE_ROW_TEXT) != SQLITE_NULL;
     struct message message = {
         .sent = (uint64_t)sqlite3_column_int64(row, 6),
         .kind = sqlite3_column_int(row, 7) ? MESSAGE_NOTICE : MESSAGE_CHAT,
         .user = column_text(row, 8),
         .node = column_text(row, 9),
         .room = column_text(row, 10),
-        .text = column_text(row, 11),
+        .text = column_text(row, STORE_ROW_TEXT),
     };
 
-    if (!store_column_key(row, 0, &message.key) ||
+    if (!whole || !store_column_key(row, 0, &message.key) ||
         !store_column_id(row, STORE_ROW_ID, &message.id) || message.user.size > USER_BYTES_MAX ||
         message.node.size > NAME_BYTES_MAX || message.room.size > ROOM_BYTES_MAX ||
         message.text.size > TEXT_BYTES_MAX)

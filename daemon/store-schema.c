@@ -34,7 +34,12 @@
  * `span` has for each hour of the displayed time bounds of the hlc of the messages sent in it, not
  * tight ones, so that a row is written once a minute of traffic. `words` finds messages by the hlc
  * (those of one hlc are one document), so that it answers in the order of the history; `indexed`
- * says whose words are in it. */
+ * says whose words are in it.
+ *
+ * The third one: a row that has no room in its page goes on in others, all of which SQLite reads
+ * whenever it compares the row with another. So what would make a row longer than that is not in
+ * it: `long` is the number of its text in `long_text`, to whose end all new ones go, and `text` is
+ * empty. 0: the text is in the row, as are all of older versions. */
 static const char *const steps[] = {
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -76,6 +81,9 @@ static const char *const steps[] = {
     "    FROM message m JOIN held h ON h.origin = m.origin AND h.first ="
     "        (SELECT max(first) FROM held WHERE origin = m.origin AND first <= m.seq)"
     "    GROUP BY 1, 2) s WHERE s.origin = held.origin AND s.first = held.first;",
+
+    "CREATE TABLE long_text(number INTEGER PRIMARY KEY, text TEXT NOT NULL);"
+    "ALTER TABLE message ADD COLUMN long INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* ---- errors ---- */

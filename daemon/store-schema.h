@@ -60,9 +60,14 @@ void store_bind_id(sqlite3_stmt *statement, int place, const struct ring_id *id)
  * are not compared in the database are kept bit by bit. */
 sqlite3_int64 store_sortable(uint64_t value);
 
+/* The text of a message `m`, wherever it is. NULL: it is missing. */
+#define STORE_TEXT                                                                                 \
+    "CASE WHEN m.long = 0 THEN m.text ELSE (SELECT text FROM long_text WHERE number = m.long) END"
+
 /* The columns of a message `m` and its origin `o`, as store_row_packet() takes them. */
 #define STORE_ROW_COLUMNS                                                                          \
-    "m.hlc, o.id, m.seq, m.late, m.twin, m.id, m.sent, m.kind, m.user, m.node, m.room, m.text"
+    "m.hlc, o.id, m.seq, m.late, m.twin, m.id, m.sent, m.kind, m.user, m.node, "                   \
+    "m.room, " STORE_TEXT
 #define STORE_ROW_LATE 3
 #define STORE_ROW_TWIN 4
 #define STORE_ROW_ID 5

@@ -15,6 +15,7 @@ enum store_statement {
     STATEMENT_STATE,
     STATEMENT_MESSAGE,
     STATEMENT_TWIN,
+    STATEMENT_LONG_TEXT,
     STATEMENT_FIRST_TWIN,
     STATEMENT_COUNT_TWIN,
     STATEMENT_LATE,
@@ -41,6 +42,7 @@ enum store_statement {
     STATEMENT_WORDS_DELETE,
     STATEMENT_OLDEST,
     STATEMENT_BELOW,
+    STATEMENT_DELETE_LONG_UPTO,
     STATEMENT_DELETE_UPTO,
     STATEMENT_LATE_DELETE,
     STATEMENT_FIRST_OF_TWINS,
@@ -81,6 +83,7 @@ struct store_writer {
     sqlite3_stmt *statements[STORE_STATEMENTS];
     bool open;          /* a transaction is */
     uint64_t last_late; /* number of the last late delivery */
+    uint64_t last_long; /* number of the last long text */
     uint64_t horizon;   /* messages below it are removed */
     struct store_span spans[SPAN_CACHE];
     struct store_files files; /* as they were opened */

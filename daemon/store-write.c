@@ -13,9 +13,10 @@ static const char *const texts[] = {
     [STATEMENT_STATE] = "UPDATE state SET run = ?1, epoch = ?2, hlc_bound = ?3, horizon = ?4",
     /* Nothing happens where the id is stored already. */
     [STATEMENT_MESSAGE] = "INSERT INTO message VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10,"
-                          " ?11) ON CONFLICT DO NOTHING",
+                          " ?11, ?12) ON CONFLICT DO NOTHING",
     [STATEMENT_TWIN] = "INSERT INTO message VALUES(?1, ?2, ?3, ?4, 2, ?5, ?6, ?7, ?8, ?9, ?10,"
-                       " ?11) ON CONFLICT DO NOTHING",
+                       " ?11, ?12) ON CONFLICT DO NOTHING",
+    [STATEMENT_LONG_TEXT] = "INSERT INTO long_text VALUES(?1, ?2)",
     [STATEMENT_FIRST_TWIN] = "UPDATE message SET twin = 1 WHERE id = ?1 AND twin < 2",
     [STATEMENT_COUNT_TWIN] = "UPDATE counts SET twins = twins + 1",
     [STATEMENT_LATE] = "INSERT INTO late VALUES(?1, ?2, ?3, ?4)",
@@ -47,7 +48,7 @@ static const char *const texts[] = {
     [STATEMENT_INDEXED_INSERT] = "INSERT INTO indexed VALUES(?1, ?2, ?3)",
     [STATEMENT_PRUNED_DELETE] = "DELETE FROM pruned WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
     [STATEMENT_PRUNED_INSERT] = "INSERT INTO pruned VALUES(?1, ?2, ?3)",
-    [STATEMENT_SAME_HLC] = "SELECT o.id, m.seq, m.text FROM message m"
+    [STATEMENT_SAME_HLC] = "SELECT o.id, m.seq, " STORE_TEXT " FROM message m"
                            " CROSS JOIN origin o ON o.number = m.origin"
                            " WHERE m.hlc = ?1 ORDER BY m.origin, m.seq",
     [STATEMENT_WORDS_INSERT] = "INSERT INTO words(rowid, text) VALUES(?1, ?2)",
@@ -58,6 +59,8 @@ static const char *const texts[] = {
     [STATEMENT_BELOW] = "SELECT m.hlc, o.id, m.seq, m.late, m.twin, m.id FROM message m"
                         " CROSS JOIN origin o ON o.number = m.origin"
                         " WHERE m.hlc <= ?1 ORDER BY m.hlc",
+    [STATEMENT_DELETE_LONG_UPTO] = "DELETE FROM long_text WHERE number IN"
+                                   " (SELECT long FROM message WHERE hlc <= ?1 AND long > 0)",
     [STATEMENT_DELETE_UPTO] = "DELETE FROM message WHERE hlc <= ?1",
     [STATEMENT_LATE_DELETE] = "DELETE FROM late WHERE number = ?1",
     [STATEMENT_FIRST_OF_TWINS] =
@@ -112,10 +115,30 @@ static void bind_text(sqlite3_stmt *statement, int place, struct bytes text)
     sqlite3_bind_text(statement, place, text.size ? text.data : "", (int)text.size, SQLITE_STATIC);
 }
 
+static bool is_long(const struct message *message)
+{
+    return message->text.size + message->user.size + message->node.size + message->room.size >
+           STORE_ROW_BYTES_MAX;
+}
+
+/* The text, where the row that is being written has only its number. */
+static int insert_long_text(struct store_writer *writer, struct bytes text)
+{
+    sqlite3_stmt *statement = writer->statements[STATEMENT_LONG_TEXT];
+
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)++writer->last_long);
+    bind_text(statement, 2, text);
+    return store_writer_run(writer, STATEMENT_LONG_TEXT);
+}
+
+/* `ret_done`: there was none with the same key, or id. */
 static int insert(struct store_writer *writer, enum store_statement which,
-                  const struct store_origin *origin, const struct message *message, uint64_t late)
+                  const struct store_origin *origin, const struct message *message, uint64_t late,
+                  bool *ret_done)
 {
     sqlite3_stmt *statement = writer->statements[which];
+    bool apart = is_long(message);
+    int result;
 
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)message->key.hlc);
     sqlite3_bind_int64(statement, 2, origin->number);
@@ -127,17 +150,21 @@ static int insert(struct store_writer *writer, enum store_statement which,
     bind_text(statement, 8, message->user);
     bind_text(statement, 9, message->node);
     bind_text(statement, 10, message->room);
-    bind_text(statement, 11, message->text);
-    return store_writer_run(writer, which);
+    bind_text(statement, 11, apart ? (struct bytes){0} : message->text);
+    sqlite3_bind_int64(statement, 12, apart ? (sqlite3_int64)writer->last_long + 1 : 0);
+    result = store_writer_run(writer, which);
+    *ret_done = result == SQLITE_OK && sqlite3_changes(writer->database) > 0;
+    return *ret_done && apart ? insert_long_text(writer, message->text) : result;
 }
 
 /* The id was stored under another key before. */
 static int insert_twin(struct store_writer *writer, const struct store_origin *origin,
                        const struct message *message, uint64_t late)
 {
-    int result = insert(writer, STATEMENT_TWIN, origin, message, late);
+    bool done;
+    int result = insert(writer, STATEMENT_TWIN, origin, message, late, &done);
 
-    if (result != SQLITE_OK || sqlite3_changes(writer->database) == 0)
+    if (result != SQLITE_OK || !done)
         return result;
     store_bind_id(writer->statements[STATEMENT_FIRST_TWIN], 1, &message->id);
     result = store_writer_run(writer, STATEMENT_FIRST_TWIN);
@@ -160,9 +187,10 @@ static int insert_message(struct store_writer *writer, struct store_origin *orig
                           const struct message *message, bool late)
 {
     uint64_t number = late ? writer->last_late + 1 : 0;
-    int result = insert(writer, STATEMENT_MESSAGE, origin, message, number);
+    bool done;
+    int result = insert(writer, STATEMENT_MESSAGE, origin, message, number, &done);
 
-    if (result == SQLITE_OK && sqlite3_changes(writer->database) == 0)
+    if (result == SQLITE_OK && !done)
         result = insert_twin(writer, origin, message, number);
     if (result == SQLITE_OK && late)
         result = insert_late(writer, origin, &message->key);
@@ -255,7 +283,7 @@ char *store_writer_error(const struct store_writer *writer, int result, const ch
 
 /* ---- opening and closing ---- */
 
-static int take_last_late(sqlite3_stmt *row, void *userdata)
+static int take_number(sqlite3_stmt *row, void *userdata)
 {
     *(uint64_t *)userdata = (uint64_t)sqlite3_column_int64(row, 0);
     return 0;
@@ -277,8 +305,11 @@ int store_writer_new(sqlite3 *database, const struct store_contents *contents,
     if (result == 0)
         result = store_origins_load(writer, contents);
     if (result == 0)
-        result = store_each_row(database, "SELECT max(number) FROM late", take_last_late,
+        result = store_each_row(database, "SELECT max(number) FROM late", take_number,
                                 &writer->last_late);
+    if (result == 0)
+        result = store_each_row(database, "SELECT max(number) FROM long_text", take_number,
+                                &writer->last_long);
     for (size_t i = 0; result == 0 && i < STORE_STATEMENTS; i++)
         result = store_schema_errno(sqlite3_prepare_v3(
             database, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &writer->statements[i], NULL));
