@@ -393,7 +393,8 @@ int ring_step(struct ring *ring, const struct ring_input *in, struct ring_outbox
     result = dispatch(ring, in);
     stall_watch(ring);
     ring->out = NULL;
-    ring->expected = ring_deadline(ring);
+    /* What is overdue is expected at once: a hold-up is doubted once, however much has arrived. */
+    ring->expected = MAX(ring_deadline(ring), ring->now);
     if (ring->broken) {
         ring_outbox_clear(outbox);
         return -ENOMEM;

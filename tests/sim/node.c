@@ -321,7 +321,7 @@ void node_resume(struct sim *sim, struct node *node)
     node->inbox = NULL;
     node->inbox_count = node->inbox_allocated = 0;
     /* A late timer may well come before what has arrived in the meantime. */
-    if (node->timer <= sim->now && (sim->story || sim_chance(sim, 50)))
+    if (node->timer <= sim->now && (sim->story ? !sim->inputs_first : sim_chance(sim, 50)))
         node_step(sim, node, &(struct ring_input){.type = RING_TIMER});
     for (size_t i = 0; i < count; i++) {
         if (node->life == life && !sim->failed)

@@ -240,7 +240,8 @@ struct sim {
     uint64_t events_made;
     size_t nodes_count;
     bool classes[FAULT_CLASSES];
-    bool story; /* even times, and a trace without signs of life */
+    bool story;        /* even times, and a trace without signs of life */
+    bool inputs_first; /* a resumed process takes what has arrived before its late timer */
     struct trap traps[TRAPS_MAX];
     uint64_t hop_usec, hop_spread;
     bool floods;                             /* bursts of large messages */

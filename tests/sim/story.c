@@ -173,8 +173,10 @@ static void pause_node(struct sim *sim, const struct line *line)
     node_pause(sim, node_at(sim, line, 1));
 }
 
+/* resume N [inputs]: what has arrived comes before a late timer, else behind it. */
 static void resume(struct sim *sim, const struct line *line)
 {
+    sim->inputs_first = word_is(line, 2, "inputs");
     node_resume(sim, node_at(sim, line, 1));
 }
 
