@@ -151,14 +151,17 @@ static void send_refusal(struct ring *ring, struct link *link, const struct toke
 }
 
 /* Else the neighbours would take the end of the links for a failure, and start one more. Where the
- * other formation is not for them, it is one. */
+ * other formation is not for them, or has given them up, it is one. */
 void gather_leave(struct ring *ring, const struct token *higher)
 {
     const struct formation *formation = ring->formation;
     struct link *const links[] = {formation->out, formation->in};
 
     for (size_t i = 0; i < ELEMENTS(links); i++) {
-        if (links[i] && token_candidate(higher, &links[i]->peer))
+        const struct candidate *candidate =
+            links[i] ? token_candidate(higher, &links[i]->peer) : NULL;
+
+        if (candidate && !candidate->failed)
             send_refusal(ring, links[i], &formation->token, REFUSAL_HIGHER);
     }
 }
