@@ -39,8 +39,17 @@ static const struct candidate *find_double(const struct ring *ring, const struct
     return NULL;
 }
 
+/* Nothing more is asked: a later end of the connection must not count as the silence of whoever is
+ * asked by then. */
+static void hang_up_probe(struct ring *ring)
+{
+    link_hang_up(ring, link_find(ring, ring->doubtful_probe));
+    ring->doubtful_probe = 0;
+}
+
 void clone_stop(struct ring *ring)
 {
+    hang_up_probe(ring);
     merges_free(steal_pointer(ring->doubtful_merge));
     ring_disarm(ring, TIMER_CLONE);
 }
@@ -55,13 +64,15 @@ static void send_probes(struct ring *ring, const struct ring_member *listed)
 {
     struct ring_formation_id id = {.initiator = ring->config.id, .tag = ring->doubtful_tag};
     struct writer writer;
+    struct link *link;
 
     datagram_begin(ring, &writer, FRAME_PROBE_DATAGRAM);
     write_formation_id(&writer, &id);
     datagram_send(ring, &writer, &listed->addresses);
     writer_begin(&writer, FRAME_PROBE, 0);
     write_formation_id(&writer, &id);
-    link_dial(ring, LINK_PROBE, &listed->id, &listed->addresses, writer_end(&writer));
+    link = link_dial(ring, LINK_PROBE, &listed->id, &listed->addresses, writer_end(&writer));
+    ring->doubtful_probe = link ? link->number : 0;
 }
 
 /* Whether the merge has to wait, or is refused, for a double from that place on; it is taken over
@@ -99,6 +110,7 @@ void clone_cleared(struct ring *ring)
     struct merge *merge = steal_pointer(ring->doubtful_merge);
     struct link *link = link_find(ring, ring->doubtful_link);
 
+    hang_up_probe(ring);
     ring_disarm(ring, TIMER_CLONE);
     if (!merge || !link)
         merges_free(merge);

@@ -341,6 +341,7 @@ struct ring {
     struct flap flaps[32];
     struct merge *doubtful_merge; /* brings an id that is a member's; see clone.c */
     ring_link doubtful_link;      /* that brought it */
+    ring_link doubtful_probe;     /* that asks the member; 0: none does */
     size_t doubtful_at;           /* which of its members is asked about */
     uint64_t doubtful_tag;        /* of the probes that ask the member */
 

@@ -366,6 +366,8 @@ static bool node_is(const struct node *node, const struct line *line)
         return view->leader == view->self && view->count == (size_t)number_at(line, 4);
     if (word_is(line, 3, "epoch"))
         return view->formation.epoch == (uint64_t)number_at(line, 4);
+    if (word_is(line, 3, "links"))
+        return status.links == (size_t)number_at(line, 4);
     if (word_is(line, 3, "alone"))
         return view->count == 1;
     if (word_is(line, 3, "cloned"))
@@ -381,12 +383,12 @@ static bool node_is(const struct node *node, const struct line *line)
     if (word_is(line, 3, "pruned"))
         return disk_had(&node->disk, (int)number_at(line, 4)) &&
                !disk_has(&node->disk, (int)number_at(line, 4));
-    bad_line(line, "expect node N leads|epoch|alone|cloned|stalled|left|has|lacks|pruned …");
+    bad_line(line, "expect node N leads|epoch|links|alone|cloned|stalled|left|has|lacks|pruned …");
     return false;
 }
 
 /* expect message M acknowledged|accepted|refused|failed|unanswered
- * expect node N leads COUNT|epoch E|alone|cloned|stalled|left
+ * expect node N leads COUNT|epoch E|links COUNT|alone|cloned|stalled|left
  * expect node N has MESSAGE|lacks MESSAGE|pruned MESSAGE */
 static void expect(struct sim *sim, const struct line *line)
 {
