@@ -115,7 +115,7 @@ void clone_cleared(struct ring *ring)
     if (!merge || !link)
         merges_free(merge);
     else if (!suspect(ring, link, merge, ring->doubtful_at + 1))
-        merge_add(ring, link, merge);
+        merge_cleared(ring, link, merge);
 }
 
 static bool is_doubtful(const struct ring *ring, const struct ring_id *id)

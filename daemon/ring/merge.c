@@ -181,7 +181,7 @@ static struct merge *merge_read(struct ring *ring, struct reader *reader)
 }
 
 /* Takes the merge over. A second one of the same leader replaces the first. */
-void merge_add(struct ring *ring, struct link *link, struct merge *merge)
+static void add(struct ring *ring, struct link *link, struct merge *merge)
 {
     struct ring_event *event = ring_emit_event(ring, RING_EVENT_MERGE_TAKEN);
     struct merge **place = &ring->merges;
@@ -243,23 +243,34 @@ static int find_refusal(struct ring *ring, const struct link *link, const struct
     return flap_wait(ring, &link->peer) > 0 ? MERGE_HELD_OFF : 0;
 }
 
+/* Whether it is refused, and freed. */
+static bool is_refused(struct ring *ring, struct link *link, struct merge *merge)
+{
+    int refusal = find_refusal(ring, link, merge);
+
+    if (!refusal)
+        return false;
+    merges_free(merge);
+    refuse(ring, link, (enum merge_refusal)refusal);
+    return true;
+}
+
+void merge_cleared(struct ring *ring, struct link *link, struct merge *merge)
+{
+    if (!is_refused(ring, link, merge))
+        add(ring, link, merge);
+}
+
 int merge_received(struct ring *ring, struct link *link, struct reader *reader)
 {
     struct merge *merge = merge_read(ring, reader);
-    int refusal;
 
     if (!merge)
         return -EBADMSG;
     ring->highest_epoch = MAX(ring->highest_epoch, merge->epoch);
     merge->leader = link->peer;
-    refusal = find_refusal(ring, link, merge);
-    if (refusal) {
-        free(merge);
-        refuse(ring, link, (enum merge_refusal)refusal);
-        return 0;
-    }
-    if (!clone_suspected(ring, link, merge))
-        merge_add(ring, link, merge);
+    if (!is_refused(ring, link, merge) && !clone_suspected(ring, link, merge))
+        add(ring, link, merge);
     return 0;
 }
 

@@ -265,8 +265,8 @@ void merge_begin(struct ring *ring);
 void merge_give_up(struct ring *ring);
 /* The rings of the formation that is under way wait before they are taken in again. */
 void merge_failed(struct ring *ring);
-/* Takes the merge over, for the next formation. */
-void merge_add(struct ring *ring, struct link *link, struct merge *merge);
+/* Takes the merge over, that was in doubt for a while: others may have taken its room since. */
+void merge_cleared(struct ring *ring, struct link *link, struct merge *merge);
 void merges_free(struct merge *merges);
 
 /* ---- leave.c ---- */

@@ -91,19 +91,25 @@ int stored(struct node *node)
 
 const struct ring_id peer_id = {{9}};
 
-struct packet *hello(const char *ring_name, uint8_t lowest, uint8_t highest, uint32_t link_timeout)
+struct packet *hello_of(const struct ring_id *id, const char *ring_name, uint8_t lowest,
+                        uint8_t highest, uint32_t link_timeout)
 {
     struct writer writer;
 
     writer_begin(&writer, FRAME_HELLO, 0);
     write_u8(&writer, lowest);
     write_u8(&writer, highest);
-    write_id(&writer, &peer_id);
+    write_id(&writer, id);
     write_u64(&writer, 99);
     write_u32(&writer, link_timeout);
     write_name(&writer, (struct bytes){ring_name, strlen(ring_name)});
     write_name(&writer, (struct bytes){"peer", 4});
     return writer_end(&writer);
+}
+
+struct packet *hello(const char *ring_name, uint8_t lowest, uint8_t highest, uint32_t link_timeout)
+{
+    return hello_of(&peer_id, ring_name, lowest, highest, link_timeout);
 }
 
 struct packet *peer_hello(const char *ring_name, uint8_t lowest, uint8_t highest)

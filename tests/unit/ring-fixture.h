@@ -30,7 +30,9 @@ int give_frame(struct node *node, struct packet *packet);
 /* All writes are on disk. */
 int stored(struct node *node);
 
-/* The peer's HELLO; link_timeout in ms. */
+/* A HELLO, and the peer's; link_timeout in ms. */
+struct packet *hello_of(const struct ring_id *id, const char *ring_name, uint8_t lowest,
+                        uint8_t highest, uint32_t link_timeout);
 struct packet *hello(const char *ring_name, uint8_t lowest, uint8_t highest, uint32_t link_timeout);
 struct packet *peer_hello(const char *ring_name, uint8_t lowest, uint8_t highest);
 void open_link(struct node *node, ring_link link);

@@ -120,13 +120,13 @@ static struct packet *frame_of(enum frame_type type, uint64_t tag)
 }
 
 /* A ring of the peer and the node, of epoch 100, whose INSTALL has come. */
-static int install(struct node *node, uint64_t own_unsettled)
+static int install_led_by(struct node *node, const struct ring_id *leader, uint64_t own_unsettled)
 {
     struct ring_id self = {{1}};
     struct ring_member members[] = {peer_member(), *ring_get_view(node->ring)->members};
     uint64_t cuts[] = {1ULL << 32, node->ring->seq};
     struct range range = {self, {1ULL << 32 | 1, own_unsettled, 0}};
-    struct install install = {.leader = peer_id,
+    struct install install = {.leader = *leader,
                               .heartbeat_interval = 500000,
                               .heartbeat_timeout = 2000000,
                               .count = 2,
@@ -142,6 +142,11 @@ static int install(struct node *node, uint64_t own_unsettled)
     return give_frame(node, install_write(&install, PEER_TAG + 100));
 }
 
+static int install(struct node *node, uint64_t own_unsettled)
+{
+    return install_led_by(node, &peer_id, own_unsettled);
+}
+
 static struct packet *message_frame(enum frame_type type, uint64_t tag, uint64_t seq)
 {
     struct message message = {
@@ -150,6 +155,18 @@ static struct packet *message_frame(enum frame_type type, uint64_t tag, uint64_t
 
     packet_unref(packet);
     return frame;
+}
+
+/* The ring of the peer and the node goes live. */
+static void start_view(struct node *node, const struct ring_id *leader)
+{
+    assert_int_equal(install_led_by(node, leader, 1ULL << 32 | 1), 0);
+    assert_int_equal(give_frame(node, message_frame(FRAME_FILL, PEER_TAG + 100, 1ULL << 32 | 1)),
+                     0);
+    assert_int_equal(give_frame(node, frame_of(FRAME_SYNC, PEER_TAG + 100)), 0);
+    assert_int_equal(stored(node), 0);
+    assert_int_equal(give_frame(node, frame_of(FRAME_START, PEER_TAG + 100)), 0);
+    assert_int_equal(ring_get_view(node->ring)->count, 2);
 }
 
 static void test_a_token_over_a_link_in_use_is_refused(void **unused)
@@ -186,42 +203,77 @@ static void test_repair_does_not_bring_what_is_still_to_be_sent(void **unused)
 
     (void)unused;
     node_start(&node, true);
-    assert_int_equal(install(&node, 1ULL << 32 | 1), 0);
-    assert_int_equal(give_frame(&node, message_frame(FRAME_FILL, PEER_TAG + 100, 1ULL << 32 | 1)),
-                     0);
-    assert_int_equal(give_frame(&node, frame_of(FRAME_SYNC, PEER_TAG + 100)), 0);
-    assert_int_equal(stored(&node), 0);
-    assert_int_equal(give_frame(&node, frame_of(FRAME_START, PEER_TAG + 100)), 0);
-    assert_int_equal(ring_get_view(node.ring)->count, 2);
+    start_view(&node, &peer_id);
     frame = message_frame(FRAME_REPAIR, PEER_TAG + 100, node.ring->seq + 1);
     frame_set_version(frame, RING_WIRE_VERSION);
     assert_int_equal(give_frame(&node, frame), -EBADMSG);
     node_stop(&node);
 }
 
-static void test_a_merge_that_does_not_fit_is_refused(void **unused)
+/* Of a ring of so many: the peer, under that instance, and others. */
+static struct packet *merge_frame(uint64_t instance, unsigned members)
 {
     struct ring_member member = peer_member();
     struct writer writer;
+
+    writer_begin(&writer, FRAME_MERGE, 0);
+    write_formation_id(&writer, &(struct ring_formation_id){.epoch = 3, .tag = PEER_TAG});
+    write_u64(&writer, 3);
+    write_u32(&writer, members);
+    for (unsigned i = 0; i < members; i++) {
+        struct candidate candidate = candidate_of(&member);
+
+        candidate.id.bytes[1] = (uint8_t)i;
+        candidate.instance = instance;
+        candidate_write(&writer, &candidate);
+    }
+    return writer_end(&writer);
+}
+
+static void test_a_merge_that_does_not_fit_is_refused(void **unused)
+{
     struct node node;
 
     (void)unused;
     node_start(&node, true);
     greet(&node, LINK);
-    writer_begin(&writer, FRAME_MERGE, 0);
-    write_formation_id(&writer, &(struct ring_formation_id){.epoch = 3, .tag = PEER_TAG});
-    write_u64(&writer, 3);
-    write_u32(&writer, MEMBERS_MAX);
-    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
-        struct candidate candidate = candidate_of(&member);
-
-        candidate.id.bytes[1] = (uint8_t)i;
-        candidate_write(&writer, &candidate);
-    }
-    assert_int_equal(give_frame(&node, writer_end(&writer)), 0);
+    assert_int_equal(give_frame(&node, merge_frame(99, MEMBERS_MAX)), 0);
     assert_int_equal(frame_type(find_output(&node, RING_SEND)->send.packet->data),
                      FRAME_MERGE_REFUSE);
     assert_null(node.ring->merges);
+    node_stop(&node);
+}
+
+static void test_a_merge_whose_room_was_taken_while_it_was_in_doubt_is_refused(void **unused)
+{
+    struct ring_input refused = {.type = RING_DIAL_FAILED};
+    const struct ring_id one = {{7}}, other = {{8}};
+    struct node node;
+
+    (void)unused;
+    node_start(&node, true);
+    start_view(&node, &(struct ring_id){{1}});
+    open_link(&node, LINK + 2);
+    assert_int_equal(
+        give_frame_on(&node, LINK + 2, hello_of(&one, "ringchat", 1, RING_WIRE_VERSION, 1000)), 0);
+    /* It has the peer under another instance, which is asked whether it is alive. */
+    assert_int_equal(give_frame_on(&node, LINK + 2, merge_frame(100, MEMBERS_MAX - 1)), 0);
+    refused.dial_failed.link = find_output(&node, RING_DIAL)->dial.link;
+    assert_null(node.ring->merges);
+
+    open_link(&node, LINK + 4);
+    assert_int_equal(
+        give_frame_on(&node, LINK + 4, hello_of(&other, "ringchat", 1, RING_WIRE_VERSION, 1000)),
+        0);
+    assert_int_equal(give_frame_on(&node, LINK + 4, merge_frame(99, 2)), 0);
+    assert_non_null(node.ring->merges);
+
+    assert_int_equal(step(&node, &refused), 0);
+    assert_int_equal(find_output(&node, RING_SEND)->send.link, LINK + 2);
+    assert_int_equal(frame_type(find_output(&node, RING_SEND)->send.packet->data),
+                     FRAME_MERGE_REFUSE);
+    assert_true(ring_id_equal(&node.ring->merges->leader, &other));
+    assert_null(node.ring->merges->next);
     node_stop(&node);
 }
 
@@ -300,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_what_was_not_asked_for_does_not_fill),
         cmocka_unit_test(test_repair_does_not_bring_what_is_still_to_be_sent),
         cmocka_unit_test(test_a_merge_that_does_not_fit_is_refused),
+        cmocka_unit_test(test_a_merge_whose_room_was_taken_while_it_was_in_doubt_is_refused),
         cmocka_unit_test(test_random_datagrams_are_counted_and_ignored),
     };
 
