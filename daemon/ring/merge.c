@@ -65,9 +65,11 @@ bool merge_wanted(const struct ring *ring, const struct offer *offer)
 
     if (member && member->instance == offer->instance)
         return false;
+    /* Another one that has this node's identity, or this node itself, before it was restarted. */
     if (ring_id_equal(&offer->leader, &ring->config.id))
-        return offer->members > ring->view.count ||
-               (offer->members == ring->view.count && offer->instance > ring->config.instance);
+        return !ring_addresses_equal(&offer->addresses, &ring->config.addresses) &&
+               (offer->members > ring->view.count ||
+                (offer->members == ring->view.count && offer->instance > ring->config.instance));
     return ranks_above(offer->members, &offer->leader, ring->view.count, &ring->config.id);
 }
 
