@@ -245,8 +245,13 @@ int json_stream_feed(struct json_stream *stream, const char *data, size_t size, 
     if (stream->scan == SCAN_FAILED)
         return -EBADMSG;
     while (i < size) {
-        size_t end = end_at(stream, data + i, size - i);
+        size_t plain = stream->scan == SCAN_STRING ? text_plain_size(data + i, size - i) : 0;
+        size_t end;
 
+        i += plain;
+        if (plain > 0)
+            continue;
+        end = end_at(stream, data + i, size - i);
         if (end > 0 && stream->scan != SCAN_BEFORE) {
             if (stream->scan != SCAN_AFTER)
                 return fail(stream, "the object is not complete");

@@ -10,6 +10,9 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 
+/* Bytes that are looked at together: compilers make a few vectors of them. */
+#define BLOCK_BYTES 32
+
 struct range {
     uint32_t first, last;
 };
@@ -64,13 +67,33 @@ static size_t decode(const unsigned char *data, size_t size, uint32_t *ret)
     return length;
 }
 
+static inline bool all_ascii(const char *data, size_t size)
+{
+    unsigned char all = 0;
+
+    for (size_t i = 0; i < size; i++)
+        all |= (unsigned char)data[i];
+    return all < 0x80;
+}
+
+/* The length of what begins with an ASCII character: a block, if all of it is. */
+static inline size_t ascii_size(const char *data, size_t size)
+{
+    return size >= BLOCK_BYTES && all_ascii(data, BLOCK_BYTES) ? BLOCK_BYTES : 1;
+}
+
+bool text_is_ascii(const char *data, size_t size)
+{
+    return all_ascii(data, size);
+}
+
 bool text_is_utf8(const char *data, size_t size)
 {
     uint32_t character;
 
     for (size_t i = 0, length; i < size; i += length) {
         length = (unsigned char)data[i] < 0x80
-                     ? 1
+                     ? ascii_size(data + i, size - i)
                      : decode((const unsigned char *)data + i, size - i, &character);
         if (length == 0)
             return false;
@@ -78,13 +101,25 @@ bool text_is_utf8(const char *data, size_t size)
     return true;
 }
 
-bool text_is_ascii(const char *data, size_t size)
+static inline bool all_plain(const char *data, size_t size)
 {
-    unsigned char all = 0;
+    unsigned char special = 0;
 
-    for (size_t i = 0; i < size; i++)
-        all |= (unsigned char)data[i];
-    return all < 0x80;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        special |= (unsigned char)((c < ' ') | (c == '"') | (c == '\\'));
+    }
+    return special == 0;
+}
+
+size_t text_plain_size(const char *data, size_t size)
+{
+    size_t plain = 0;
+
+    while (size - plain >= BLOCK_BYTES && all_plain(data + plain, BLOCK_BYTES))
+        plain += BLOCK_BYTES;
+    return plain > 0 || size == 0 ? plain : all_plain(data, 1);
 }
 
 /* One escape, or two for a pair of surrogates. */

@@ -24,6 +24,11 @@ bool text_is_utf8(const char *data, size_t size);
 /* Whether all bytes are ASCII. */
 bool text_is_ascii(const char *data, size_t size);
 
+/* How many bytes from the first one on stand in a string of JSON as they are: no quotation mark,
+ * backslash or control character of C0 (RFC 8259, section 7). Perhaps fewer than there are, but
+ * some where the first one does. */
+size_t text_plain_size(const char *data, size_t size);
+
 /* A copy of UTF-8 text in which every character outside ASCII is written as JSON's \uXXXX (RFC
  * 8259, section 7). To be freed; NULL: out of memory. */
 char *text_escape(const char *data, size_t size, size_t *ret_size);

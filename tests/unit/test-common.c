@@ -97,6 +97,43 @@ static void test_hostile_input_is_refused(void **unused)
     assert_int_equal(feed(deep, sizeof(deep), 7, NULL), -EBADMSG);
 }
 
+/* A long string is not looked at byte by byte: whatever ends or spoils it is seen at every place.
+ */
+static void test_nothing_in_a_long_string_is_overlooked(void **unused)
+{
+    static const struct {
+        const char *bytes;
+        int count; /* of objects, or an error */
+    } pieces[] = {{"\"", -EBADMSG},
+                  {"\\n", 1},
+                  {"\n", -EBADMSG},
+                  {"\x1f", -EBADMSG},
+                  {"\x7f", 1},
+                  {"\\\"", 1},
+                  {"\\q", -EBADMSG},
+                  {"\xff", -EBADMSG},
+                  {"\x80", -EBADMSG},
+                  {"\xed\xa0\x80", -EBADMSG},
+                  {"\xf0\x9f\x98\x80", 1},
+                  {"\\u0000", -EBADMSG}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        for (size_t at = 0; at <= 140; at++) {
+            char text[200] = "{\"text\":\"";
+            size_t head = strlen(text), length = strlen(pieces[i].bytes);
+
+            memset(text + head, 'x', 140 + length);
+            memcpy(text + head + at, pieces[i].bytes, length);
+            strcpy(text + head + 140 + length, "\"}");
+            for (size_t slice = 1; slice <= sizeof(text); slice += 33) {
+                if (feed(text, strlen(text) + 1, slice, NULL) != pieces[i].count)
+                    fail_msg("%s at %zu in slices of %zu", pieces[i].bytes, at, slice);
+            }
+        }
+    }
+}
+
 static void test_every_letter_arrives_as_it_was_written(void **unused)
 {
     static const char text[] = "{\"a\":\"A \xc3\xa9 \xe2\x82\xac \xef\xbf\xbf \xf0\x9f\x98\x80 "
@@ -269,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_objects_are_cut_alike_in_slices_of_any_size),
         cmocka_unit_test(test_a_newline_behind_an_object_ends_it_too),
         cmocka_unit_test(test_hostile_input_is_refused),
+        cmocka_unit_test(test_nothing_in_a_long_string_is_overlooked),
         cmocka_unit_test(test_every_letter_arrives_as_it_was_written),
         cmocka_unit_test(test_an_object_over_the_limit_is_refused),
         cmocka_unit_test(test_parameters_are_checked_against_the_interface),
