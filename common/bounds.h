@@ -295,6 +295,11 @@
 #define SHRINK_STEP_PAGES 64
 #define SHRINK_PAGES_MIN 1024
 
-/* Behind the control socket's path: the file that is locked while a daemon starts and takes long.
+/* Behind the control socket's path: the file that is locked while a daemon starts and takes long;
+ * and its one line, always of one length: what is done, and how many percent of it (-1: unknown).
  */
 #define STARTING_SUFFIX ".starting"
+#define STARTING_LINE_FORMAT "%-7s %3d\n"
+#define STARTING_LINE_BYTES 12
+#define STARTING_UPGRADE "upgrade"
+#define STARTING_CHECK "check"

@@ -131,7 +131,7 @@ void chat_note(struct chat *chat, const char *format, ...)
 
 void chat_note_waiting(struct chat *chat)
 {
-    const char *text = context_waiting(chat->context, &chat->told);
+    const char *text = context_waiting(chat->context, &chat->waiting);
 
     if (text)
         chat_note(chat, "%s", text);

@@ -306,7 +306,7 @@ static void come_back(struct chat *chat)
         return;
     }
     chat_note(chat, "connected again");
-    chat->told = NULL;
+    chat->waiting = (struct waiting){0};
     chat->caught_up = false;
     chat->missed = chat->late = 0;
     channel_call(&chat->commands, VARLINK_INTERFACE ".Members", NULL, false, on_here, NULL);

@@ -40,10 +40,10 @@ struct chat {
     struct json_object *names; /* of members and users, as keys */
     struct channel tail, sends, commands;
     bool online, caught_up, left;
-    const char *told;    /* while offline: what was said of the daemon */
-    uint64_t missed;     /* messages since the connection came back */
-    uint64_t late;       /* messages that history repair has brought since it was last at rest */
-    uint64_t late_drawn; /* when their count was last drawn, monotonic µs */
+    struct waiting waiting; /* while offline: what was said of the daemon */
+    uint64_t missed;        /* messages since the connection came back */
+    uint64_t late;          /* messages that history repair has brought since it was last at rest */
+    uint64_t late_drawn;    /* when their count was last drawn, monotonic µs */
     int exit_code;
     struct outgoing *first, **last;
     struct json_object *held; /* an own message that waits for its answer */

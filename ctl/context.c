@@ -20,6 +20,9 @@
 /* How often a call is made whose connection ends without an answer. */
 #define CALL_ATTEMPTS 3
 
+/* Who waits for a start is told of every so many percent of it. */
+#define WAITING_STEP_PERCENT 10
+
 int complain(int exit_code, const char *format, ...)
 {
     va_list arguments;
@@ -101,12 +104,30 @@ int context_try_connect(const struct context *context, struct client **ret)
     return result;
 }
 
-/* Whether a daemon is there that takes long to start. */
-static bool is_starting(const struct context *context)
+/* What a daemon that takes long to start does. */
+struct start {
+    bool under_way, upgrades, checks; /* at most one of the latter */
+    int percent;                      /* -1: unknown */
+};
+
+static void read_start(int fd, struct start *ret)
+{
+    char line[STARTING_LINE_BYTES + 1] = "", what[STARTING_LINE_BYTES + 1] = "";
+    int percent = -1;
+
+    if (read(fd, line, STARTING_LINE_BYTES) == STARTING_LINE_BYTES)
+        sscanf(line, "%12s %d", what, &percent);
+    ret->under_way = true;
+    ret->upgrades = strcmp(what, STARTING_UPGRADE) == 0;
+    ret->checks = strcmp(what, STARTING_CHECK) == 0;
+    ret->percent = percent <= 100 ? percent : -1;
+}
+
+static struct start look_for_start(const struct context *context)
 {
     char *paths[PATHS_MAX] = {NULL};
     int count = socket_paths(context, paths);
-    bool locked = false;
+    struct start start = {.percent = -1};
 
     for (int i = 0; i < count; i++) {
         _cleanup_free_ char *path = NULL;
@@ -117,17 +138,34 @@ static bool is_starting(const struct context *context)
         else
             fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd >= 0) {
-            locked |= flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+            if (!start.under_way && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+                read_start(fd, &start);
             close(fd);
         }
         free(paths[i]);
     }
-    return locked;
+    return start;
+}
+
+static int say_that_it_starts(const struct context *context, const struct start *start)
+{
+    const char *what = start->upgrades ? "upgrades"
+                       : start->checks ? "checks"
+                                       : "upgrades or checks";
+    char far[] = ", 100 % done";
+
+    snprintf(far, sizeof(far), ", %d %% done", start->percent);
+    return complain(EXIT_UNREACHABLE,
+                    "ringchatd is starting: it %s its history%s; look at: systemctl status "
+                    "ringchatd%s%s",
+                    what, start->percent < 0 ? ", which can take minutes" : far,
+                    context->instance ? "@" : "", context->instance ? context->instance : "");
 }
 
 int context_unreachable(const struct context *context, int error)
 {
     const struct passwd *user = getpwuid(geteuid());
+    struct start start;
 
     if (error == -EACCES || error == -EPERM)
         return complain(EXIT_FAILED,
@@ -139,11 +177,9 @@ int context_unreachable(const struct context *context, int error)
                         context->socket_path ? context->socket_path : "see $RINGCHAT_SOCKET");
     if (error != -ENOENT && error != -ECONNREFUSED && error != -ECONNRESET && error != -ENOTDIR)
         return complain(EXIT_UNREACHABLE, "cannot reach ringchatd: %s", strerror(-error));
-    if (is_starting(context))
-        return complain(EXIT_UNREACHABLE,
-                        "ringchatd is starting: it upgrades or checks its history, which can take "
-                        "minutes; look at: systemctl status ringchatd%s%s",
-                        context->instance ? "@" : "", context->instance ? context->instance : "");
+    start = look_for_start(context);
+    if (start.under_way)
+        return say_that_it_starts(context, &start);
     if (context->instance)
         return complain(EXIT_UNREACHABLE,
                         "ringchatd is not running; start it with: systemctl start ringchatd@%s",
@@ -152,16 +188,26 @@ int context_unreachable(const struct context *context, int error)
                     "ringchatd is not running; start it with: systemctl start ringchatd");
 }
 
-const char *context_waiting(const struct context *context, const char **told)
+const char *context_waiting(const struct context *context, struct waiting *waiting)
 {
-    static const char starting[] = "ringchatd is starting; waiting for it";
-    static const char absent[] = "ringchatd is not running; waiting for it";
-    const char *now = *told == starting || is_starting(context) ? starting : absent;
+    struct start start = look_for_start(context);
+    int step = start.percent < 0 ? 0 : start.percent / WAITING_STEP_PERCENT;
 
-    if (now == *told)
+    /* Between the end of its start and its socket there may be a moment. */
+    if (waiting->told && (waiting->starts || !start.under_way) &&
+        (!start.under_way || step <= waiting->step))
         return NULL;
-    *told = now;
-    return now;
+    waiting->told = true;
+    waiting->starts = start.under_way;
+    waiting->step = step;
+    if (!start.under_way)
+        return "ringchatd is not running; waiting for it";
+    if (start.percent < 0)
+        return "ringchatd is starting; waiting for it";
+    snprintf(waiting->text, sizeof(waiting->text),
+             "ringchatd is starting: it upgrades its history, %d %% done; waiting for it",
+             start.percent);
+    return waiting->text;
 }
 
 int context_connect(const struct context *context, struct client **ret)

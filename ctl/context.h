@@ -39,9 +39,16 @@ int context_call(const struct context *context, const char *method, struct json_
 /* Says why there is no connection, and what to do. The exit code. */
 int context_unreachable(const struct context *context, int error);
 
+/* What was said to who waits: all zero at first. */
+struct waiting {
+    bool told, starts; /* something, and that it starts */
+    int step;          /* how far it was */
+    char text[100];
+};
+
 /* The same for who waits until the daemon is there: a sentence, or NULL where it is said already.
- * `told` keeps what was said, NULL at first. */
-const char *context_waiting(const struct context *context, const char **told);
+ * It is valid until the next call. */
+const char *context_waiting(const struct context *context, struct waiting *waiting);
 
 /* Says what an error reply means, on stderr. The exit code. */
 int context_error(const struct context *context, const struct varlink_reply *reply);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/progress-bar.h"
 #include "common/time-format.h"
 #include "common/util.h"
 
@@ -13,8 +14,6 @@
 
 /* Lines in a log are for who looks at it later. */
 #define LINES_USEC (5 * USEC_PER_SEC)
-
-#define BAR_COLUMNS 30
 
 static uint64_t monotonic_usec(void)
 {
@@ -42,16 +41,6 @@ static bool is_due(const struct progress *progress, uint64_t now)
     return now - progress->shown >= (progress->bar ? BAR_USEC : LINES_USEC);
 }
 
-static void print_bar(uint64_t part, uint64_t total)
-{
-    size_t full = (size_t)(part * BAR_COLUMNS / total);
-
-    fputc('[', stderr);
-    for (size_t i = 0; i < BAR_COLUMNS; i++)
-        fputc(i < full ? '#' : '.', stderr);
-    fputs("] ", stderr);
-}
-
 void progress_show(struct progress *progress, uint64_t done, uint64_t part, uint64_t total)
 {
     uint64_t now = monotonic_usec();
@@ -63,7 +52,7 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t part, uint
     progress->shown = now;
     part = MIN(part, total);
     if (progress->bar && total > 0)
-        print_bar(part, total);
+        progress_bar_print(stderr, part, total);
     fprintf(stderr, "%llu %s", (unsigned long long)done, progress->what);
     if (part > 0) {
         time_format_span(

@@ -204,7 +204,8 @@ static void wait_a_moment(void)
 /* -f: waits for a daemon that is down, and goes on behind what was shown. */
 static int follow(struct follower *follower)
 {
-    const char *told = NULL, *waiting;
+    struct waiting waiting = {0};
+    const char *text;
 
     for (;;) {
         _cleanup_(client_freep) struct client *client = NULL;
@@ -215,14 +216,14 @@ static int follow(struct follower *follower)
         if (result == -EACCES || result == -EPERM || result == -ENAMETOOLONG)
             return context_unreachable(follower->context, result);
         if (result == 0) {
-            told = NULL;
+            waiting = (struct waiting){0};
             result = show_all(follower, client);
             if (result != -ECONNRESET)
                 return result;
         }
-        waiting = context_waiting(follower->context, &told);
-        if (waiting && !follower->context->quiet)
-            fprintf(stderr, "ringchatctl: %s\n", waiting);
+        text = context_waiting(follower->context, &waiting);
+        if (text && !follower->context->quiet)
+            fprintf(stderr, "ringchatctl: %s\n", text);
         wait_a_moment();
     }
 }

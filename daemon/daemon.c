@@ -44,7 +44,6 @@ struct daemon {
     bool stopping, greeted;
     int exit_status;
     struct starting starting;
-    uint64_t extended_at; /* when the start was last said to take long, monotonic µs */
 };
 
 /* Interest in writing comes and goes within one turn of the loop: with a list of changes the kernel
@@ -124,16 +123,12 @@ static void log_warnings(struct daemon *daemon, const struct config *config)
 }
 
 /* The start takes long: an upgrade, or a check, of a large history. */
-static void on_working(void *userdata)
+static void on_working(void *userdata, enum store_work work, int percent)
 {
     struct daemon *daemon = userdata;
-    uint64_t now = engine_monotonic();
 
-    starting_working(&daemon->starting, daemon->options->socket_path, daemon->journal);
-    if (now - daemon->extended_at < START_EXTEND_USEC / 12)
-        return;
-    daemon->extended_at = now;
-    supervisor_starting(starting_seconds(&daemon->starting));
+    starting_working(&daemon->starting, daemon->options->socket_path, daemon->journal, work,
+                     percent);
 }
 
 static void on_nudged(void *userdata)

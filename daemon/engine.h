@@ -22,8 +22,9 @@ struct engine_callbacks {
     void (*failed)(void *userdata, const char *error);
     /* What was in the inbox when engine_nudge() was called has been taken. */
     void (*nudged)(void *userdata);
-    /* Called often from inside engine_new() while it takes its time and gets on. */
-    void (*working)(void *userdata);
+    /* Called often from inside engine_new() while it takes its time and gets on: see
+     * store-progress.h. */
+    void (*working)(void *userdata, enum store_work work, int percent);
     void *userdata;
 };
 

@@ -75,6 +75,62 @@ bool store_has_lone_log(const char *path)
            access(path, F_OK) < 0 && errno == ENOENT;
 }
 
+/* ---- a copy ---- */
+
+/* Copies so many pages at a time that it is told of as often as other work. */
+static int copy_pages(sqlite3_backup *backup, int fd, struct store_progress *progress)
+{
+    int result;
+
+    while ((result = sqlite3_backup_step(backup, STORE_PROGRESS_STEPS /
+                                                     STORE_PROGRESS_PAGE_STEPS)) == SQLITE_OK) {
+        /* At once the disk could take longer for it than systemd waits for a word. */
+        if (fdatasync(fd) < 0)
+            return SQLITE_IOERR_FSYNC;
+        store_progress_advance(progress);
+    }
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+/* A copy of the whole database at `copy`, whose file is `fd`. */
+static int back_up_to(sqlite3 *database, const char *copy, int fd, struct store_progress *progress)
+{
+    sqlite3 *target = NULL;
+    sqlite3_backup *backup = NULL;
+    int result = sqlite3_open_v2(copy, &target, SQLITE_OPEN_READWRITE, NULL), copied = SQLITE_OK;
+
+    if (result == SQLITE_OK)
+        backup = sqlite3_backup_init(target, "main", database, "main");
+    if (backup) {
+        copied = copy_pages(backup, fd, progress);
+        result = sqlite3_backup_finish(backup);
+    } else if (result == SQLITE_OK) {
+        result = sqlite3_errcode(target);
+    }
+    sqlite3_close(target);
+    return result == SQLITE_OK ? copied : result;
+}
+
+int store_back_up(sqlite3 *database, const char *path, size_t version,
+                  struct store_progress *progress)
+{
+    _cleanup_free_ char *copy = NULL;
+    int result, fd;
+
+    if (asprintf(&copy, "%s.version-%zu", path, version) < 0) {
+        copy = NULL;
+        return SQLITE_NOMEM;
+    }
+    fd = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return SQLITE_CANTOPEN;
+    result = back_up_to(database, copy, fd, progress);
+    close(fd);
+    if (result != SQLITE_OK)
+        unlink(copy);
+    return result;
+}
+
 /* ---- the outbox ---- */
 
 /* 1: taken. 0: it is no message. Or a negative errno. */

@@ -1,9 +1,12 @@
 #pragma once
 
-/* A damaged database is set aside, never deleted. */
+/* A damaged database is set aside, and one of an older schema copied: none is ever deleted. */
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "store-progress.h"
 
 /* Renames the database at `path` and its log to PATH.damaged-TIME, in `ret` (to be freed). 0 or a
  * negative errno. */
@@ -15,3 +18,8 @@ bool store_has_lone_log(const char *path);
 /* Takes what can be read of the outbox of the database at `path` into `database`: messages that
  * nobody else has. How many those are. */
 unsigned store_salvage_outbox(sqlite3 *database, const char *path);
+
+/* Copies the database at `path`, of the schema `version`, to PATH.version-N, in case the next
+ * schema is not liked. SQLITE_OK or SQLite's error. */
+int store_back_up(sqlite3 *database, const char *path, size_t version,
+                  struct store_progress *progress);

@@ -93,7 +93,7 @@ int store_checker_run(sqlite3 *database, const struct store_progress *progress)
         return store_check_all(database);
     while (!has_ended(thread)) {
         if (gets_on(thread, &spent))
-            progress->working(progress->userdata);
+            progress->working(progress->userdata, STORE_CHECK, STORE_PERCENT_UNKNOWN);
     }
     return watched.result;
 }

@@ -1,6 +1,8 @@
 #include "store-schema.h"
+#include "store-aside.h"
 #include "store-check.h"
 #include "store-gather.h"
+#include "store-sample.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +13,6 @@
 
 #include "common/check.h"
 #include "common/util.h"
-
-/* Steps of SQLite's machine from one call of `working` to the next: some milliseconds. */
-#define PROGRESS_STEPS 100000
 
 /* What brings a database from each version to the next, kept as SQLite's user_version; a version
  * once released is never changed. The first one, from nothing:
@@ -162,49 +161,79 @@ int store_schema_renew_identity(sqlite3 *database, const char *path, struct ring
     return fail(database, write_identity(database, ret_node), path, ret_error);
 }
 
-/* A copy of the whole database beside it, in case this build's schema is not liked. */
-static int back_up(sqlite3 *database, const char *path, size_t version)
-{
-    _cleanup_free_ char *copy = NULL;
-    sqlite3 *target = NULL;
-    sqlite3_backup *backup = NULL;
-    int result, fd;
+/* ---- upgrading ---- */
 
-    if (asprintf(&copy, "%s.version-%zu", path, version) < 0) {
-        copy = NULL;
-        return SQLITE_NOMEM;
-    }
-    fd = open(copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return SQLITE_CANTOPEN;
-    close(fd);
-    result = sqlite3_open_v2(copy, &target, SQLITE_OPEN_READWRITE, NULL);
+/* What each step costs in steps of SQLite's machine, and copying the database before. */
+struct costs {
+    uint64_t copy, steps[ELEMENTS(steps)];
+};
+
+static int add_functions(sqlite3 *database)
+{
+    return sqlite3_create_function(database, "id_sum", 1, SQLITE_UTF8, NULL, NULL, id_sum_step,
+                                   id_sum_final);
+}
+
+/* Tries all steps from `version` on, on a sample of the database. */
+static int estimate_steps(sqlite3 *sample, const char *path, size_t version, struct costs *ret)
+{
+    double share = 1;
+    int result = add_functions(sample);
+
+    for (size_t i = 0; result == SQLITE_OK && i < version; i++)
+        result = sqlite3_exec(sample, steps[i], NULL, NULL, NULL);
     if (result == SQLITE_OK)
-        backup = sqlite3_backup_init(target, "main", database, "main");
-    if (backup) {
-        sqlite3_backup_step(backup, -1);
-        result = sqlite3_backup_finish(backup);
-    } else if (result == SQLITE_OK) {
-        result = sqlite3_errcode(target);
+        result = store_sample_fill(sample, path, &share);
+    for (size_t i = version; result == SQLITE_OK && i < ELEMENTS(steps); i++) {
+        uint64_t count = 0;
+
+        result = store_sample_run(sample, steps[i], &count);
+        ret->steps[i] = (uint64_t)((double)count * share);
     }
-    sqlite3_close(target);
-    if (result != SQLITE_OK)
-        unlink(copy);
     return result;
 }
 
+/* All zero where it cannot be known: then the upgrade itself will say what is wrong. */
+static struct costs estimate(sqlite3 *database, const char *path, size_t version)
+{
+    struct costs costs = {0};
+    sqlite3 *sample = NULL;
+    int64_t pages = 0;
+
+    if (sqlite3_open(":memory:", &sample) != SQLITE_OK ||
+        estimate_steps(sample, path, version, &costs) != SQLITE_OK ||
+        store_read_number(database, "PRAGMA page_count", &pages) != SQLITE_OK)
+        costs = (struct costs){0};
+    else
+        costs.copy = (uint64_t)pages * STORE_PROGRESS_PAGE_STEPS;
+    sqlite3_close(sample);
+    return costs;
+}
+
+static uint64_t sum_of(const struct costs *costs)
+{
+    uint64_t sum = costs->copy;
+
+    for (size_t i = 0; i < ELEMENTS(costs->steps); i++)
+        sum += costs->steps[i];
+    return sum;
+}
+
 /* All steps from `version` on, in one transaction. */
-static int upgrade(sqlite3 *database, size_t version)
+static int run_steps(sqlite3 *database, size_t version, const struct costs *costs,
+                     struct store_progress *progress)
 {
     char text[64];
     struct ring_id node;
-    int result = sqlite3_create_function(database, "id_sum", 1, SQLITE_UTF8, NULL, NULL,
-                                         id_sum_step, id_sum_final);
+    int result = add_functions(database);
 
     if (result == SQLITE_OK)
         result = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    for (size_t i = version; result == SQLITE_OK && i < ELEMENTS(steps); i++)
+    for (size_t i = version; result == SQLITE_OK && i < ELEMENTS(steps); i++) {
+        store_progress_begin_part(progress, costs->steps[i]);
         result = sqlite3_exec(database, steps[i], NULL, NULL, NULL);
+        store_progress_end_part(progress);
+    }
     if (result == SQLITE_OK && version == 0)
         result = write_identity(database, &node);
     snprintf(text, sizeof(text), "PRAGMA user_version = %zu; COMMIT", ELEMENTS(steps));
@@ -212,6 +241,31 @@ static int upgrade(sqlite3 *database, size_t version)
         result = sqlite3_exec(database, text, NULL, NULL, NULL);
     return result;
 }
+
+static int make_schema(sqlite3 *database)
+{
+    return run_steps(database, 0, &(struct costs){0}, &(struct store_progress){0});
+}
+
+/* From an older version, which is kept. */
+static int upgrade(sqlite3 *database, const char *path, size_t version,
+                   struct store_progress *progress)
+{
+    struct costs costs = estimate(database, path, version);
+    int result;
+
+    store_progress_begin(progress, sum_of(&costs));
+    store_progress_begin_part(progress, costs.copy);
+    result = store_back_up(database, path, version, progress);
+    store_progress_end_part(progress);
+    if (result == SQLITE_OK)
+        result = run_steps(database, version, &costs, progress);
+    if (result == SQLITE_OK)
+        store_progress_end(progress);
+    return result;
+}
+
+/* ---- opening ---- */
 
 static int refuse(const char *path, char **ret_error, int error, const char *why)
 {
@@ -240,8 +294,6 @@ static int read_version(sqlite3 *database, const char *path, size_t *ret, char *
     *ret = (size_t)version;
     return 0;
 }
-
-/* ---- opening ---- */
 
 /* A page that leaves the cache before the commit is written twice, and the checksums of all after
  * it too; a transaction is bounded by the core's windows, so it stays in memory. And the tree's
@@ -297,7 +349,8 @@ static int make_shrinkable(sqlite3 *database)
     return sqlite3_exec(database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
 }
 
-static int bring_up_to_date(sqlite3 *database, const char *path, char **ret_error)
+static int bring_up_to_date(sqlite3 *database, const char *path, struct store_progress *progress,
+                            char **ret_error)
 {
     size_t version = 0;
     int result = read_version(database, path, &version, ret_error), code = SQLITE_OK;
@@ -308,10 +361,10 @@ static int bring_up_to_date(sqlite3 *database, const char *path, char **ret_erro
         result = use_log(database, path, ret_error);
     if (result < 0)
         return result;
-    if (code == SQLITE_OK && version > 0 && version < ELEMENTS(steps))
-        code = back_up(database, path, version);
-    if (code == SQLITE_OK && version < ELEMENTS(steps))
-        code = upgrade(database, version);
+    if (code == SQLITE_OK && version == 0)
+        code = make_schema(database);
+    else if (code == SQLITE_OK && version < ELEMENTS(steps))
+        code = upgrade(database, path, version, progress);
     return fail(database, code, path, ret_error);
 }
 
@@ -322,33 +375,14 @@ static int check_schema(sqlite3 *database)
     int result = sqlite3_open(":memory:", &expected);
 
     if (result == SQLITE_OK)
-        result = upgrade(expected, 0);
+        result = make_schema(expected);
     if (result == SQLITE_OK)
         result = store_check_names(database, expected);
     sqlite3_close(expected);
     return result;
 }
 
-static int on_progress(void *userdata)
-{
-    const struct store_progress *progress = userdata;
-
-    progress->working(progress->userdata);
-    return 0;
-}
-
-void store_schema_begin_progress(sqlite3 *database, const struct store_progress *progress)
-{
-    if (progress->working)
-        sqlite3_progress_handler(database, PROGRESS_STEPS, on_progress, (void *)progress);
-}
-
-void store_schema_end_progress(sqlite3 *database)
-{
-    sqlite3_progress_handler(database, 0, NULL, NULL);
-}
-
-int store_schema_open(const char *path, const struct store_progress *progress, sqlite3 **ret,
+int store_schema_open(const char *path, struct store_progress *progress, sqlite3 **ret,
                       char **ret_error)
 {
     sqlite3 *database = NULL;
@@ -362,8 +396,8 @@ int store_schema_open(const char *path, const struct store_progress *progress, s
     result = fail(database, result, path, ret_error);
     if (result == 0) {
         sqlite3_busy_timeout(database, STORE_BUSY_MSEC);
-        store_schema_begin_progress(database, progress);
-        result = bring_up_to_date(database, path, ret_error);
+        store_progress_attach(progress, database);
+        result = bring_up_to_date(database, path, progress, ret_error);
     }
     if (result == 0)
         result = fail(database, check_schema(database), path, ret_error);

@@ -5,25 +5,17 @@
 #include <sqlite3.h>
 
 #include "ring/ring.h"
+#include "store-progress.h"
 
 /* The file in the state directory. */
 #define STORE_FILE "history.db"
 
-/* Called often while the database works: that it gets on. */
-struct store_progress {
-    void (*working)(void *userdata); /* NULL: nobody wants to know */
-    void *userdata;
-};
-
 /* Opens the database for writing, makes it where there is none, and brings it to this build's
- * schema; one of an older schema is copied to PATH.version-N before. `progress` is told of by this
- * call and by all that is done with the database, between store_schema_begin_progress() and
- * store_schema_end_progress() again. 0, or a
- * negative errno with a sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
-int store_schema_open(const char *path, const struct store_progress *progress, sqlite3 **ret,
+ * schema; one of an older schema is copied to PATH.version-N before. `progress` is told of it, and
+ * of all that is done with the database until store_progress_detach(). 0, or a negative errno with
+ * a sentence in `ret_error` (to be freed); -EUCLEAN: it is damaged. */
+int store_schema_open(const char *path, struct store_progress *progress, sqlite3 **ret,
                       char **ret_error);
-void store_schema_begin_progress(sqlite3 *database, const struct store_progress *progress);
-void store_schema_end_progress(sqlite3 *database);
 
 /* Gives the node and the database new ids. 0, or a negative errno with a sentence in `ret_error`
  * (to be freed). */

@@ -179,19 +179,19 @@ static int refuse(struct store *store, int code, char **ret_error)
 }
 
 /* From a thread of its own the handler of progress must not be called. */
-static int check_all(sqlite3 *database, const struct store_progress *progress)
+static int check_all(sqlite3 *database, struct store_progress *progress)
 {
     int code;
 
-    store_schema_end_progress(database);
+    store_progress_detach(database);
     code = store_checker_run(database, progress);
-    store_schema_begin_progress(database, progress);
+    store_progress_attach(progress, database);
     return code;
 }
 
 /* What can be looked at in no time, and after an end without a close everything. */
-static int check_database(struct store *store, sqlite3 *database,
-                          const struct store_progress *progress, char **ret_error)
+static int check_database(struct store *store, sqlite3 *database, struct store_progress *progress,
+                          char **ret_error)
 {
     bool closed = false;
     int code = store_check_was_closed(database, &closed);
@@ -220,7 +220,7 @@ static int try_open(struct store *store, struct store_writer **ret, char **ret_e
     result = check_database(store, database, &progress, ret_error);
     if (result == 0)
         result = store_load(database, &store->contents);
-    store_schema_end_progress(database);
+    store_progress_detach(database);
     if (result < 0)
         sqlite3_close(database);
     else

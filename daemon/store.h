@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "ring/ring.h"
+#include "store-progress.h"
 
 struct store;
 
@@ -51,9 +52,9 @@ struct store_callbacks {
     void (*pruned)(void *userdata, const struct store_pruned *pruned);
     /* A check of the whole database is done: it is sound, or (with a text) it is not. */
     void (*checked)(void *userdata, const char *error);
-    /* Opening takes its time (an upgrade of the schema, a check) and gets on. Called from inside
-     * store_open(), often; may be NULL. */
-    void (*working)(void *userdata);
+    /* Opening takes its time and gets on: see store-progress.h. Called from inside store_open(),
+     * often; may be NULL. */
+    void (*working)(void *userdata, enum store_work work, int percent);
 };
 
 /* Opens or makes the database `history.db` in the directory `state_directory` (which exists),

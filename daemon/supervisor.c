@@ -128,12 +128,12 @@ void supervisor_keep_socket(int fd)
 
 /* ---- what it says ---- */
 
-void supervisor_starting(unsigned seconds)
+void supervisor_starting(const char *text, unsigned seconds)
 {
     sd_notifyf(0,
                "EXTEND_TIMEOUT_USEC=%llu\n"
-               "STATUS=upgrading or checking the history, for %u s so far",
-               (unsigned long long)START_EXTEND_USEC, seconds);
+               "STATUS=%s, for %u s so far",
+               (unsigned long long)START_EXTEND_USEC, text, seconds);
 }
 
 void supervisor_ready(void)

@@ -34,8 +34,8 @@ int supervisor_inherited_socket(void);
 void supervisor_keep_socket(int fd);
 
 /* The start takes long and gets on: systemd is to wait for it. Needs saying every
- * START_EXTEND_USEC / 2 at least; `seconds`: it has taken so far. */
-void supervisor_starting(unsigned seconds);
+ * START_EXTEND_USEC / 2 at least. `text`: what takes so long; `seconds`: it has taken so far. */
+void supervisor_starting(const char *text, unsigned seconds);
 void supervisor_ready(void);
 void supervisor_stopping(void);
 void supervisor_reloading(uint64_t monotonic);

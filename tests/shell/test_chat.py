@@ -10,7 +10,7 @@ import unicodedata
 
 import pytest
 from chatting import CLOCK, USER, open_chat, prompt_line
-from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients
+from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients, control
 from live import LiveDaemon
 from terminal import Terminal
 
@@ -250,6 +250,41 @@ def test_chat_and_tail_say_of_a_daemon_that_takes_long_to_start_that_it_starts(c
         tail.wait_for("after$")
         for terminal in (chat, tail):
             assert terminal.text().count("waiting for it") == 2
+
+
+@pytest.mark.parametrize("line, said", [
+    (b"upgrade  40\n", "it upgrades its history, 40 % done;"),
+    (b"upgrade  -1\n", "it upgrades its history, which can take minutes;"),
+    (b"check    -1\n", "it checks its history, which can take minutes;"),
+    (b"", "it upgrades or checks its history, which can take minutes;"),
+    (b"upgrade", "it upgrades or checks its history, which can take minutes;"),
+    (b"upgrade 999\n", "it upgrades its history, which can take minutes;"),
+    (b"\x1b[31m\0 %s %n\n", "it upgrades or checks its history, which can take minutes;"),
+])
+def test_whoever_asks_a_daemon_that_starts_is_told_what_it_does(tmp_path, line, said):
+    with open(tmp_path / "control.starting", "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(line)
+        file.flush()
+        done = control("status", socket_path=str(tmp_path / "control"))
+    assert done.returncode == 3
+    assert done.stderr.decode() == (
+        f"ringchatctl: ringchatd is starting: {said} look at: systemctl status ringchatd\n")
+
+
+def test_who_waits_for_an_upgrade_is_told_of_every_tenth_of_it(tmp_path):
+    path = str(tmp_path / "control")
+    with open(path + ".starting", "wb", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b"upgrade   3\n")
+        with Terminal([str(CONTROL), "--socket", path, "tail", "-f"]) as tail:
+            said = "^ringchatctl: ringchatd is starting: it upgrades its history, {} % done;"
+            tail.wait_for(said.format(3))
+            for percent in (8, 20, 29, 31):
+                os.pwrite(file.fileno(), b"upgrade %3d\n" % percent, 0)
+                if percent % 10 < 5:
+                    tail.wait_for(said.format(percent))
+            assert tail.text().count("it upgrades its history") == 3
 
 
 def test_chat_outlives_a_restart_of_the_daemon_and_shows_what_was_missed(chat, daemon):

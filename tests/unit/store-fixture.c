@@ -70,11 +70,13 @@ static void on_checked(void *userdata, const char *error)
     completion->error = error ? strdup(error) : NULL;
 }
 
-static void on_working(void *userdata)
+static void on_working(void *userdata, enum store_work work, int percent)
 {
     struct fixture *fixture = userdata;
 
-    fixture->worked++;
+    assert_true(fixture->worked < WORKED_MAX);
+    assert_true(work == STORE_UPGRADE || percent == STORE_PERCENT_UNKNOWN);
+    fixture->percents[fixture->worked++] = percent;
 }
 
 void fixture_open(struct fixture *fixture)

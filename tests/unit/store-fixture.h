@@ -13,6 +13,8 @@ struct completion {
     struct packet **packets;
 };
 
+#define WORKED_MAX 2000
+
 struct fixture {
     char directory[64];
     struct event_base *base;
@@ -22,7 +24,8 @@ struct fixture {
     void (*kept)(ring_ticket ticket); /* NULL, or called when writes are done */
     struct ring_id node;              /* as it was opened last */
     size_t pruned;                    /* messages removed so far */
-    size_t worked;                    /* how often opening said that it gets on */
+    size_t worked;                    /* how often opening said that it gets on, */
+    int percents[WORKED_MAX];         /* and how far it was */
     size_t count;                     /* completions so far, in their order */
     struct completion *completions;
 };

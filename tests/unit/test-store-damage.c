@@ -186,8 +186,9 @@ static void test_a_sound_database_passes_the_check_in_the_background(void **stat
     assert_null(fixture_wait(fixture, CHECKED, 0)->error);
 }
 
-static void count_work(void *userdata)
+static void count_work(void *userdata, enum store_work work, int percent)
 {
+    assert_true(work == STORE_CHECK && percent == STORE_PERCENT_UNKNOWN);
     ++*(size_t *)userdata;
 }
 
@@ -204,7 +205,7 @@ static void test_after_an_unclean_end_damage_is_found_before_the_start(void **st
 static void test_a_long_check_after_an_unclean_end_says_that_it_gets_on(void **state)
 {
     struct fixture *fixture = *state;
-    struct store_progress progress = {count_work, &fixture->worked};
+    struct store_progress progress = {.working = count_work, .userdata = &fixture->worked};
     sqlite3 *database;
 
     fixture_sql(fixture, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
@@ -295,28 +296,57 @@ static void test_an_older_database_is_copied_and_brought_up_to_date(void **state
     history_search_free(search);
 }
 
+/* A database of the first version with so many messages more, which is opened. */
+static void open_an_older_one(struct fixture *fixture, unsigned messages)
+{
+    char text[512];
+
+    fixture_close(fixture);
+    assert_int_equal(unlink(fixture_path(fixture, "history.db")), 0);
+    fixture_sql(fixture, first_version);
+    if (messages > 0) {
+        snprintf(text, sizeof(text),
+                 "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+                 "INSERT INTO message SELECT 10 * i, 1, i, 0, 0, randomblob(16), 1000000 * i, 0,"
+                 "    'u', 'n', 'main', 'one of many' FROM n;"
+                 "UPDATE held SET last = %u WHERE first = 4;",
+                 messages + 4, messages + 4);
+        fixture_sql(fixture, text);
+    }
+    fixture->worked = 0;
+    fixture_open(fixture);
+    assert_int_equal(store_get_contents(fixture->store)->messages, messages + 3);
+}
+
 /* So that systemd can be told to wait. */
 static void test_the_upgrade_of_a_large_database_says_that_it_gets_on(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_close(fixture);
-    assert_int_equal(unlink(fixture_path(fixture, "history.db")), 0);
-    fixture_sql(fixture, first_version);
-    fixture_open(fixture);
+    open_an_older_one(fixture, 0);
     assert_int_equal(fixture->worked, 0);
-    fixture_close(fixture);
-
-    assert_int_equal(unlink(fixture_path(fixture, "history.db")), 0);
-    fixture_sql(fixture, first_version);
-    fixture_sql(fixture,
-                "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 20004)"
-                "INSERT INTO message SELECT 10 * i, 1, i, 0, 0, randomblob(16), i, 0, 'u', 'n',"
-                "    'main', 'one of many' FROM n;"
-                "UPDATE held SET last = 20004 WHERE first = 4;");
-    fixture_open(fixture);
-    assert_int_equal(store_get_contents(fixture->store)->messages, 20003);
+    open_an_older_one(fixture, 20000);
     assert_true(fixture->worked > 0);
+}
+
+/* It is said each time that as much work is done. So when it has been said half as often as in the
+ * end, half of the work is done, whatever was estimated before it. */
+static void test_an_upgrade_says_how_far_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t count = 0;
+
+    open_an_older_one(fixture, 200000);
+    while (count < fixture->worked && fixture->percents[count] != STORE_PERCENT_UNKNOWN)
+        count++;
+    assert_true(count > 50);
+    assert_in_range(fixture->percents[0], 0, 10);
+    for (size_t i = 1; i < count; i++)
+        assert_true(fixture->percents[i] >= fixture->percents[i - 1]);
+    for (size_t i = 1; i < 4; i++)
+        assert_in_range(fixture->percents[count * i / 4], 25 * i - 8, 25 * i + 8);
+    assert_in_range(fixture->percents[count - 2], 90, 99);
+    assert_int_equal(fixture->percents[count - 1], 100);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
@@ -335,6 +365,7 @@ int main(void)
         WITH_STORE(test_a_long_check_after_an_unclean_end_says_that_it_gets_on),
         WITH_STORE(test_an_older_database_is_copied_and_brought_up_to_date),
         WITH_STORE(test_the_upgrade_of_a_large_database_says_that_it_gets_on),
+        WITH_STORE(test_an_upgrade_says_how_far_it_is),
     };
 
     return cmocka_run_group_tests_name("store-damage", tests, NULL, NULL);

@@ -1,6 +1,8 @@
 """What systemd does with the service beyond starting and stopping it: on demand, watched, reloaded,
 several at once."""
 
+import os
+import pty
 import re
 import socket
 import sqlite3
@@ -150,7 +152,7 @@ def old_database(path, messages):
     database.close()
 
 
-def told_at_start(directory):
+def told_at_start(directory, stderr=subprocess.DEVNULL):
     """What the daemon tells systemd until it is ready, with its state in `directory`/state."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(directory / "notify"))
@@ -158,7 +160,7 @@ def told_at_start(directory):
         daemon = subprocess.Popen(
             [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state",
              str(directory / "state"), "--socket", str(directory / "control")],
-            stderr=subprocess.DEVNULL, env={"NOTIFY_SOCKET": str(directory / "notify")})
+            stderr=stderr, env={"NOTIFY_SOCKET": str(directory / "notify")})
         told = [""]
         while "READY=1" not in told[-1].split("\n"):
             told.append(notify.recv(4096).decode())
@@ -168,20 +170,44 @@ def told_at_start(directory):
     return told
 
 
-def asks_to_wait(told):
+def asks_to_wait(told, what):
     waits = [one for one in told if re.search(r"^EXTEND_TIMEOUT_USEC=\d+$", one, re.M)]
-    return bool(waits) and "STATUS=upgrading or checking the history" in waits[0]
+    return bool(waits) and f"STATUS={what} the history" in waits[0]
 
 
 def test_a_start_asks_systemd_to_wait_for_a_long_upgrade_or_check_of_the_history(tmp_path):
     (tmp_path / "state").mkdir(mode=0o700)
     old_database(tmp_path / "state/history.db", 200000)
-    assert asks_to_wait(told_at_start(tmp_path))
+    assert asks_to_wait(told_at_start(tmp_path), "upgrading")
     # It is of this version now, and was closed: there is nothing to wait for.
-    assert not asks_to_wait(told_at_start(tmp_path))
+    assert not any("EXTEND_TIMEOUT_USEC" in one for one in told_at_start(tmp_path))
     with sqlite3.connect(tmp_path / "state/history.db") as database:
         database.execute("UPDATE session SET clean = 0")
-    assert asks_to_wait(told_at_start(tmp_path))
+    assert asks_to_wait(told_at_start(tmp_path), "checking")
+
+
+def rises(percents):
+    return percents == sorted(percents) and len(set(percents)) > 1 and percents[-1] <= 100
+
+
+def test_systemd_and_a_terminal_are_told_how_far_an_upgrade_of_the_history_is(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    old_database(tmp_path / "state/history.db", 1000000)
+    terminal, end = pty.openpty()
+    told = "\n".join(told_at_start(tmp_path, stderr=end))
+    percents = [int(one) for one in re.findall(
+        r"^STATUS=upgrading the history: (\d+) % done, for \d+ s so far$", told, re.M)]
+    assert percents[0] < 10 and rises(percents)
+    shown = os.read(terminal, 65536).decode()
+    bars = re.findall(r"\[(#*)(\.*)\] upgrading the history: (\d+) % done\r", shown)
+    assert rises([int(percent) for _, _, percent in bars])
+    assert all(len(full) == int(percent) * 30 // 100 and len(full + rest) == 30
+               for full, rest, percent in bars)
+    # The bar is off the screen at the end, and stands for lines.
+    assert shown.rfind("\033[K") > shown.rfind("% done\r")
+    assert shown.count("store: upgrading the history") == 1
+    for one in (terminal, end):
+        os.close(one)
 
 
 def test_who_asks_a_daemon_that_upgrades_its_history_is_told_so(tmp_path):
@@ -197,12 +223,26 @@ def test_who_asks_a_daemon_that_upgrades_its_history_is_told_so(tmp_path):
         daemon = subprocess.Popen(
             [str(BUILD / "daemon/ringchatd"), "--config", "/dev/null", "--state", str(state),
              "--socket", str(control)], stderr=log)
-    told = status()
-    while "is starting" not in told.stderr:
+    percents = []
+    while len(set(percents)) < 2:
         assert daemon.poll() is None and not control.exists(), "the upgrade was too quick"
         told = status()
-    assert told.returncode == 3 and "upgrades or checks its history" in told.stderr
-    assert "upgrading or checking the history" in (tmp_path / "log").read_text()
+        far = re.search(r"upgrades its history, (\d+) % done", told.stderr)
+        if "is starting" in told.stderr and far:
+            assert told.returncode == 3
+            percents.append(int(far.group(1)))
+    assert percents == sorted(percents) and percents[-1] < 100
+    follower = subprocess.Popen(
+        [str(BUILD / "ctl/ringchatctl"), "--socket", str(control), "tail", "-f"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    waits = follower.stderr.readline()
+    follower.terminate()
+    follower.communicate()
+    far = re.fullmatch("ringchatctl: ringchatd is starting: it upgrades its history, "
+                       r"(\d+) % done; waiting for it\n", waits)
+    assert percents[-1] <= int(far.group(1)) <= 100
+    assert re.search(r"upgrading the history: \d+ % done; nobody is served until that is done",
+                     (tmp_path / "log").read_text())
     # One that is killed is said to be gone, whatever it leaves behind; the next one begins anew.
     daemon.kill()
     daemon.wait(PATIENCE)
