@@ -98,6 +98,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
     struct engine *engine = userdata;
 
     (void)fd, (void)what;
+    store_collect(engine->store);
     store_hold(engine->store, true);
     for (unsigned i = 0; i < PUMP_MAX && engine->inbox && !engine->failed; i++) {
         struct inbox_item *item = engine_dequeue(engine);
@@ -115,6 +116,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
     store_hold(engine->store, false);
     if (engine->failed)
         return;
+    store_await(engine->store, ring_awaits_store(engine->ring));
     if (engine->inbox)
         event_active(engine->pump, EV_TIMEOUT, 0);
     engine_arm_timer(engine);
@@ -127,6 +129,8 @@ void engine_on_timer(evutil_socket_t fd, short what, void *userdata)
 
     (void)fd, (void)what;
     engine->deadline = 0;
+    /* What is on disk by now is not late. */
+    store_collect(engine->store);
     engine_enqueue(engine, engine_item_new(RING_TIMER));
 }
 

@@ -41,6 +41,7 @@ struct store_thread {
     pthread_cond_t work;
     /* under the mutex */
     bool stopping, damaged;
+    bool unawaited; /* writes that are done wake nobody */
     struct jobs waiting, done;
 };
 
@@ -94,15 +95,23 @@ static void jobs_free(struct store_job *job)
 
 /* ---- in the thread ---- */
 
+static bool is_plain_write(const struct store_job *job)
+{
+    return job->type == STORE_JOB_WRITE && !job->failed;
+}
+
 static void give_back(struct store_thread *thread, struct store_job *job)
 {
     uint64_t one = 1;
+    bool wake = !is_plain_write(job);
 
     pthread_mutex_lock(&thread->mutex);
+    wake = wake || !thread->unawaited;
     jobs_append(&thread->done, job);
     pthread_mutex_unlock(&thread->mutex);
     /* The counter's limit is 2^64. */
-    check(write(thread->wakeup, &one, sizeof(one)) == sizeof(one));
+    if (wake)
+        check(write(thread->wakeup, &one, sizeof(one)) == sizeof(one));
 }
 
 /* The writes that are not committed yet. */
@@ -299,21 +308,37 @@ static void tell(struct store_thread *thread, const struct store_job *job)
         thread->callbacks.stored(thread->userdata, job->ticket);
 }
 
-static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
+void store_thread_collect(struct store_thread *thread)
 {
-    struct store_thread *thread = userdata;
     struct store_job *done;
-    uint64_t count;
 
-    (void)what;
-    if (read(fd, &count, sizeof(count)) < 0)
-        return;
     pthread_mutex_lock(&thread->mutex);
     done = jobs_take(&thread->done);
     pthread_mutex_unlock(&thread->mutex);
     for (const struct store_job *job = done; job; job = job->next)
         tell(thread, job);
     jobs_free(done);
+}
+
+static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
+{
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof(count)) > 0)
+        store_thread_collect(userdata);
+}
+
+void store_thread_await(struct store_thread *thread, bool await)
+{
+    bool any;
+
+    pthread_mutex_lock(&thread->mutex);
+    any = thread->done.first && await && thread->unawaited;
+    thread->unawaited = !await;
+    pthread_mutex_unlock(&thread->mutex);
+    if (any)
+        store_thread_collect(thread);
 }
 
 /* It is told without the mutex, or it would wake only to wait for that. */

@@ -57,3 +57,7 @@ void store_thread_submit(struct store_thread *thread, struct store_job *job);
 
 /* While held, a thread that waits for jobs is not woken by them. */
 void store_thread_hold(struct store_thread *thread, bool hold);
+
+/* As store_await() and store_collect(). */
+void store_thread_await(struct store_thread *thread, bool await);
+void store_thread_collect(struct store_thread *thread);

@@ -64,6 +64,16 @@ void store_hold(struct store *store, bool hold)
     store_thread_hold(store->thread, hold);
 }
 
+void store_await(struct store *store, bool await)
+{
+    store_thread_await(store->thread, await);
+}
+
+void store_collect(struct store *store)
+{
+    store_thread_collect(store->thread);
+}
+
 void store_delivered(struct store *store, const struct message_key *key)
 {
     if (message_key_compare(key, &store->delivered) > 0)

@@ -94,6 +94,13 @@ int store_submit(struct store *store, const struct ring_output *output);
  * come, and what goes to the network is to go first. */
 void store_hold(struct store *store, bool hold);
 
+/* Whether the loop is woken when writes are on disk, as it is at first. Else their completion comes
+ * with whatever else wakes it: by store_collect(), or when it is awaited again. */
+void store_await(struct store *store, bool await);
+
+/* Calls back for all that is done by now. */
+void store_collect(struct store *store);
+
 /* A message was delivered unmarked. Whatever is written from now on with a smaller key can only be
  * delivered late, so its note goes into the transaction that stores it: a crash before its delivery
  * then hides it from no tail. */

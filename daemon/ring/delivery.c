@@ -119,6 +119,27 @@ bool is_stored(const struct ring *ring, ring_ticket ticket)
     return ticket != 0 && ticket <= ring->stored_ticket;
 }
 
+/* Own messages are answered when they are stored, and queued ones may wait for the state's. */
+static bool messages_await_store(const struct ring *ring)
+{
+    if (!list_empty(&ring->queue) || !list_empty(&ring->self->messages) ||
+        !list_empty(&ring->repaired))
+        return true;
+    for (size_t i = 0; i < ring->view.count; i++) {
+        const struct origin *origin = origin_find(ring, &ring->members[i].id);
+
+        if (origin && origin->seal)
+            return true;
+    }
+    return false;
+}
+
+bool ring_awaits_store(const struct ring *ring)
+{
+    return ring->phase != RING_LIVE || ring->formation || ring->leaving ||
+           ring->state_writes_count > 0 || messages_await_store(ring);
+}
+
 void message_free(struct held_message *message)
 {
     list_remove(&message->list);

@@ -7,6 +7,11 @@
 #include "common/check.h"
 #include "sim.h"
 
+/* How long a starved process has the processor, and how long it waits for it. */
+#define STARVED_RUNS_USEC 20000
+#define STARVED_WAITS_USEC 400000
+#define STARVED_MAX_USEC 4000000
+
 struct ring_id node_id(size_t number)
 {
     return (struct ring_id){{(uint8_t)((number + 1) / 256), (uint8_t)((number + 1) % 256)}};
@@ -132,7 +137,7 @@ void node_start(struct sim *sim, struct node *node)
     node->checked_view = node->checked_formation = 0;
     /* What is on disk; a higher epoch was told to nobody, or comes again by the others. */
     node->checked_epoch = node->disk.state.epoch;
-    node->last_ticket = node->last_fetch = node->last_link = 0;
+    node->last_ticket = node->last_fetch = node->last_link = node->unheard = 0;
     node->horizon = node->disk.state.horizon;
     node->ring = ring_new();
     check(node->ring != NULL);
@@ -182,6 +187,34 @@ void node_crash(struct sim *sim, struct node *node, bool power)
     node->paused = node->suspended = node->starved = false;
     ring_free(node->ring);
     node->ring = NULL;
+}
+
+void node_starve_tick(struct sim *sim, struct node *node)
+{
+    bool runs;
+
+    if (!node->starved || node->suspended)
+        return;
+    if (node->paused)
+        node_resume(sim, node);
+    else
+        node_pause(sim, node);
+    node->starved =
+        node->running && !sim->failed && (node->paused || sim->now < node->starved_until);
+    runs = !node->paused;
+    if (node->starved)
+        sim_push(sim, sim_event(sim, node->number,
+                                1 + sim_below(sim, runs ? STARVED_RUNS_USEC : STARVED_WAITS_USEC),
+                                EVENT_STARVE));
+}
+
+void node_starve(struct sim *sim, struct node *node)
+{
+    if (!node->running || node->paused || node->starved)
+        return;
+    node->starved = true;
+    node->starved_until = sim->now + sim_below(sim, STARVED_MAX_USEC);
+    sim_push(sim, sim_event(sim, node->number, 0, EVENT_STARVE));
 }
 
 void node_free(struct sim *sim, struct node *node)

@@ -22,11 +22,6 @@ static const char message_text[TEXT_SIZE_MAX + 1] = "text";
 /* And from here on of imports of messages. */
 #define FIRST_IMPORT (1ULL << 55)
 
-/* How long a starved process has the processor, and how long it waits for it. */
-#define STARVED_RUNS_USEC 20000
-#define STARVED_WAITS_USEC 400000
-#define STARVED_MAX_USEC 4000000
-
 int message_number(const struct packet *packet)
 {
     struct message message;
@@ -171,6 +166,7 @@ static uint64_t wall(const struct sim *sim, const struct node *node)
 
 static void step_with(struct sim *sim, struct node *node, struct ring_input *in, bool garbled)
 {
+    bool awaited = in->type != RING_STORED || ring_awaits_store(node->ring);
     int result;
 
     in->now = sim->now - node->asleep_usec;
@@ -190,15 +186,45 @@ static void step_with(struct sim *sim, struct node *node, struct ring_input *in,
     if (result == -EBADMSG && in->type != RING_DATAGRAM && !garbled && !sim->classes[FAULT_GARBLE])
         sim_fail(sim, "outputs", "node %d refuses an input of type %d: %d", node->number, in->type,
                  result);
+    if (!awaited && sim->outbox.count > 0)
+        sim_fail(sim, "outputs", "node %d has outputs for a write that it did not await",
+                 node->number);
     checkers_stepped(sim, node);
     apply_all(sim, node);
     if (node->ring)
         arm_timer(sim, node);
 }
 
+/* Hears of writes that are done and were not awaited. */
+static void hear_of_writes(struct sim *sim, struct node *node)
+{
+    struct ring_input in = {.type = RING_STORED};
+
+    if (node->unheard == 0 || !node->ring || sim->failed)
+        return;
+    in.stored.ticket = node->unheard;
+    node->unheard = 0;
+    step_with(sim, node, &in, false);
+}
+
+/* As the engine does it, every second node hears of writes only when something else comes to pass,
+ * unless it awaits them. */
+static void hear_and_step(struct sim *sim, struct node *node, struct ring_input *in, bool garbled)
+{
+    if (in->type == RING_STORED && node->number % 2 == 0 && !ring_awaits_store(node->ring)) {
+        node->unheard = in->stored.ticket;
+        return;
+    }
+    if (in->type == RING_TIMER)
+        hear_of_writes(sim, node);
+    if (node->ring)
+        step_with(sim, node, in, garbled);
+    hear_of_writes(sim, node);
+}
+
 void node_step(struct sim *sim, struct node *node, struct ring_input *in)
 {
-    step_with(sim, node, in, false);
+    hear_and_step(sim, node, in, false);
 }
 
 /* ---- inputs ---- */
@@ -224,7 +250,7 @@ static void give(struct sim *sim, struct node *node, struct event *event)
     }
     if (in->type == RING_FETCHED)
         in->fetched.packets = event->packets;
-    step_with(sim, node, in, event->garbled);
+    hear_and_step(sim, node, in, event->garbled);
 }
 
 static void keep(struct node *node, struct event *event)
@@ -235,35 +261,6 @@ static void keep(struct node *node, struct event *event)
         check(node->inbox != NULL);
     }
     node->inbox[node->inbox_count++] = event;
-}
-
-/* Turn by turn; whoever else stopped or resumed the process has ended this. */
-static void starve_tick(struct sim *sim, struct node *node)
-{
-    bool runs;
-
-    if (!node->starved || node->suspended)
-        return;
-    if (node->paused)
-        node_resume(sim, node);
-    else
-        node_pause(sim, node);
-    node->starved =
-        node->running && !sim->failed && (node->paused || sim->now < node->starved_until);
-    runs = !node->paused;
-    if (node->starved)
-        sim_push(sim, sim_event(sim, node->number,
-                                1 + sim_below(sim, runs ? STARVED_RUNS_USEC : STARVED_WAITS_USEC),
-                                EVENT_STARVE));
-}
-
-void node_starve(struct sim *sim, struct node *node)
-{
-    if (!node->running || node->paused || node->starved)
-        return;
-    node->starved = true;
-    node->starved_until = sim->now + sim_below(sim, STARVED_MAX_USEC);
-    sim_push(sim, sim_event(sim, node->number, 0, EVENT_STARVE));
 }
 
 void node_take(struct sim *sim, struct event *event)
@@ -282,7 +279,7 @@ void node_take(struct sim *sim, struct event *event)
         return;
     }
     if (event->kind == EVENT_STARVE) {
-        starve_tick(sim, node);
+        node_starve_tick(sim, node);
         event_free(event);
         return;
     }

@@ -157,6 +157,7 @@ struct node {
     uint64_t heartbeat_interval, heartbeat_timeout, link_timeout; /* its settings */
     uint64_t commit_usec; /* what a commit takes at least; 0: as everywhere */
     ring_ticket last_ticket, last_fetch;
+    ring_ticket unheard; /* its disk has written up to there, and it has not been told; 0: it has */
     ring_link last_link;
     int crash_after;      /* crash behind this many further outputs; -1: not */
     long fail_allocation; /* the allocation that fails, counted from now; 0: none */
@@ -346,6 +347,10 @@ bool history_is_whole(const struct sim *sim, int message);
 bool disk_has_in_outbox(const struct disk *disk, int message);
 
 /* life.c */
+/* The process gets the processor now and then only. */
+void node_starve(struct sim *sim, struct node *node);
+/* Turn by turn; whoever else stopped or resumed the process has ended this. */
+void node_starve_tick(struct sim *sim, struct node *node);
 void node_start(struct sim *sim, struct node *node);
 /* With `power` the host goes down too, and nothing tells the others. */
 void node_crash(struct sim *sim, struct node *node, bool power);
@@ -370,8 +375,6 @@ void relay_check(struct sim *sim, struct node *node, ring_ticket ticket);
 void node_step(struct sim *sim, struct node *node, struct ring_input *in);
 /* A client asks again for a message that it has no answer to; another text is refused. */
 void node_retry(struct sim *sim, struct node *node, bool other_text);
-/* The process gets the processor now and then only. */
-void node_starve(struct sim *sim, struct node *node);
 void node_pause(struct sim *sim, struct node *node);
 void node_resume(struct sim *sim, struct node *node);
 void node_take(struct sim *sim, struct event *event);

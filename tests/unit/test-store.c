@@ -171,6 +171,36 @@ static void test_a_write_waits_for_the_lock_of_another_handle(void **state)
     assert_true(store_size(fixture->store) > 4096);
 }
 
+static void test_a_write_that_is_not_awaited_wakes_nobody_and_is_told_in_its_order(void **state)
+{
+    struct fixture *fixture = *state;
+    ring_ticket tickets[3];
+
+    store_await(fixture->store, false);
+    for (unsigned i = 0; i < ELEMENTS(tickets); i++) {
+        struct message_key key = key_of(i + 1, 1, i + 1);
+        unsigned turns = 0;
+
+        tickets[i] = submit_key(fixture, &key, false);
+        while (fixture_number(fixture, "SELECT count(*) FROM message") <= (int)i || turns++ < 10)
+            event_base_loop(fixture->base, EVLOOP_NONBLOCK);
+        assert_int_equal(fixture->count, i);
+        while (i == 0 && fixture->count == 0)
+            store_collect(fixture->store);
+        if (i == 1) {
+            store_await(fixture->store, true);
+            fixture_wait(fixture, STORED, tickets[i]);
+            store_await(fixture->store, false);
+        }
+        /* A read is always told, and what was done before it first. */
+        if (i == 2)
+            fixture_wait(fixture, FETCHED, submit_fetch(fixture, 1, 1, 1, 1));
+        assert_true(fixture->count > i);
+        assert_int_equal(fixture->completions[i].type, STORED);
+        assert_int_equal(fixture->completions[i].ticket, tickets[i]);
+    }
+}
+
 /* ---- what is held ---- */
 
 static void shuffle(unsigned *list, size_t count, uint64_t *random)
@@ -416,6 +446,7 @@ int main(void)
         WITH_STORE(test_completions_come_in_the_order_of_the_requests),
         WITH_STORE(test_a_fetch_sees_all_earlier_writes_and_no_later_one),
         WITH_STORE(test_a_write_waits_for_the_lock_of_another_handle),
+        WITH_STORE(test_a_write_that_is_not_awaited_wakes_nobody_and_is_told_in_its_order),
         WITH_STORE(test_intervals_are_what_is_held_in_whatever_order_holes_fill),
         WITH_STORE(test_runs_of_one_origin_are_intervals_of_their_own),
         WITH_STORE(test_a_message_stored_twice_is_stored_once),
