@@ -62,6 +62,7 @@ struct engine {
     bool failed;
     bool store_failed;                 /* and it was the store's fault */
     bool delivered, changed, was_full; /* to be told when the outputs are applied */
+    unsigned replies, writes;          /* among the outputs of this turn of the pump */
 
     /* commands */
     ring_ticket last_ticket;

@@ -64,6 +64,7 @@ static void store(struct engine *engine, const struct ring_output *output)
 {
     struct message_key key;
 
+    engine->writes++;
     if (output->type == RING_STORE && output->store.write == RING_WRITE_MESSAGE) {
         key = key_of(output->store.packet);
         check(history_stored(engine->history, &key) == 0);
@@ -114,6 +115,7 @@ static void reply(struct engine *engine, const struct ring_output *output)
 
     if (!waiting)
         return;
+    engine->replies++;
     callback = waiting->callback;
     userdata = waiting->userdata;
     if (output->reply.reply != RING_ACCEPTED) {

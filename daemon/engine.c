@@ -93,6 +93,13 @@ static void tell_watchers(struct engine *engine)
     }
 }
 
+/* A lone answer goes before the marks that are sent on: its client is all that waits. The loop
+ * comes to what is queued for the links behind the clients. */
+static bool answers_first(const struct engine *engine)
+{
+    return engine->replies == 1 && engine->writes == 0;
+}
+
 void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
 {
     struct engine *engine = userdata;
@@ -100,6 +107,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
     (void)fd, (void)what;
     store_collect(engine->store);
     store_hold(engine->store, true);
+    engine->replies = engine->writes = 0;
     for (unsigned i = 0; i < PUMP_MAX && engine->inbox && !engine->failed; i++) {
         struct inbox_item *item = engine_dequeue(engine);
         struct message message;
@@ -111,7 +119,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *userdata)
         engine_item_free(item);
     }
     /* The next member's disk can work while this one's does. */
-    if (engine->links)
+    if (engine->links && !answers_first(engine))
         links_flush(engine->links);
     store_hold(engine->store, false);
     if (engine->failed)
