@@ -9,6 +9,7 @@
 
 #include "common/util.h"
 #include "daemon/ring/ring-internal.h"
+#include "tests/unit/ring-config.h"
 
 #define LINKS 3
 #define RECORDS_MAX 200
@@ -59,18 +60,7 @@ static void answer(struct node *node)
 
 static void start(struct node *node)
 {
-    static const struct ring_config config = {
-        .id = {{1}},
-        .instance = 11,
-        .name = {"host", 4},
-        .ring = {"ringchat", 8},
-        .addresses = {.count = 1, .list = {{.family = 4, .ip = {127, 0, 0, 1}, .port = 7263}}},
-        .heartbeat_interval = 500000,
-        .heartbeat_timeout = 2000000,
-        .link_timeout = 1000000,
-        .entropy = 5,
-        .networked = true,
-    };
+    struct ring_config config = config_of(true);
     struct ring_input in = {.type = RING_START};
 
     in.start.config = &config;

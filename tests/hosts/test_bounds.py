@@ -47,6 +47,16 @@ class Flooder:
         self.client.socket.close()
 
 
+def start_patient(lab, count):
+    """One ring in which a hung member is waited for."""
+    hosts = lab.make_hosts(count)
+    for host in hosts:
+        host.configuration = host.directory / "ringchatd.conf"
+        host.configuration.write_text(PATIENT)
+    start_together(hosts)
+    return hosts
+
+
 def test_a_client_that_floods_and_does_not_read_is_stopped_and_holds_up_nobody(lab):
     hosts = lab.make_hosts(2)
     start_together(hosts)
@@ -78,11 +88,7 @@ def test_a_client_that_asks_for_more_than_it_reads_costs_bounded_memory(lab):
 
 def test_a_hung_successor_costs_bounded_memory_and_loses_nothing(lab):
     """The whole ring waits for the hung member, and takes no more than fits its windows."""
-    hosts = lab.make_hosts(3)
-    for host in hosts:
-        host.configuration = host.directory / "ringchatd.conf"
-        host.configuration.write_text(PATIENT)
-    start_together(hosts)
+    hosts = start_patient(lab, 3)
     hung = leader_of(hosts)[1][1]
     rest = [host for host in hosts if host is not hung]
     view = rest[0].members()["view"]
@@ -127,11 +133,7 @@ def answers_of(script):
 
 def test_one_user_has_no_more_unanswered_sends_than_its_share(lab):
     """Who has many under way is held to fewer: about 24 scripts find room, and no 30."""
-    hosts = lab.make_hosts(2)
-    for host in hosts:
-        host.configuration = host.directory / "ringchatd.conf"
-        host.configuration.write_text(PATIENT)
-    start_together(hosts)
+    hosts = start_patient(lab, 2)
     host, hung = leader_of(hosts)[0], leader_of(hosts)[1][0]
     hung.pause()
     with contextlib.ExitStack() as stack:

@@ -3,6 +3,7 @@
 /* A core by itself, and what a peer would send it. */
 
 #include "daemon/ring/ring-internal.h"
+#include "ring-config.h"
 
 /* The link that the peer has opened to the node. */
 #define LINK 1
@@ -17,7 +18,6 @@ struct node {
 
 extern const struct ring_id peer_id;
 
-struct ring_config config_of(bool networked);
 void node_start(struct node *node, bool networked);
 void node_stop(struct node *node);
 /* A step some µs later; what always holds is checked after it. */
