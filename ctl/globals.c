@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
+#include "common/option.h"
 #include "common/util.h"
 #include "synopsis.h"
 
@@ -140,6 +142,13 @@ static const struct global_option *row_of(int value)
     return NULL;
 }
 
+static int unknown_option(char **argv, const struct option *long_options)
+{
+    _cleanup_free_ char *trouble = option_trouble(argv, long_options);
+
+    return complain(EXIT_USAGE, "%s; see ringchatctl --help", trouble ? trouble : "out of memory");
+}
+
 int globals_take_leading(struct context *context, int argc, char **argv, int *ret_used)
 {
     struct option long_options[ROWS_MAX];
@@ -147,14 +156,13 @@ int globals_take_leading(struct context *context, int argc, char **argv, int *re
     int value;
 
     make_getopt(long_options, letters);
+    opterr = 0;
     while ((value = getopt_long(argc, argv, letters, long_options, NULL)) >= 0) {
         const struct global_option *row = row_of(value);
         int result;
 
-        if (!row) {
-            fputs("see ringchatctl --help\n", stderr);
-            return EXIT_USAGE;
-        }
+        if (!row)
+            return unknown_option(argv, long_options);
         result = row->take(context, value >= ROW_BASE ? optarg : NULL);
         if (result != GO_ON)
             return result;

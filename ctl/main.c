@@ -37,7 +37,6 @@ static int run_verb(struct context *context, int argc, char **argv)
         return result;
     /* getopt begins anew with the verb's options. */
     optind = 0;
-    opterr = 0;
     return verb->run(context, argc, argv);
 }
 

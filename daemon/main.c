@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/check.h"
 #include "common/cleanup.h"
 #include "common/message.h"
+#include "common/option.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "daemon.h"
 #include "paths.h"
@@ -82,10 +85,24 @@ struct command_line {
     bool check, new_identity;
 };
 
+/* With what could drive a terminal made visible: words and files that were typed are in it. */
+static void print_line(const char *prefix, const char *text, const char *suffix)
+{
+    _cleanup_free_ char *shown = text_visible(text, strlen(text), NULL);
+
+    fprintf(stderr, "%s%s%s\n", prefix, shown ? shown : "out of memory", suffix);
+}
+
 static int complain(const char *text)
 {
-    fprintf(stderr, "ringchatd: %s; see ringchatd --help\n", text);
+    print_line("ringchatd: ", text, "; see ringchatd --help");
     return EXIT_USAGE;
+}
+
+static int fail(const char *text)
+{
+    print_line("ringchatd: ", text, "");
+    return EXIT_FAILURE;
 }
 
 /* -1: go on; else the exit status. */
@@ -137,16 +154,22 @@ static int take_option(int option, struct command_line *line)
         puts("ringchatd " VERSION);
         return EXIT_SUCCESS;
     }
-    fputs("see ringchatd --help\n", stderr);
-    return EXIT_USAGE;
+    check_unreachable();
+}
+
+static int unknown_option(char **argv)
+{
+    _cleanup_free_ char *trouble = option_trouble(argv, long_options);
+
+    return complain(trouble ? trouble : "out of memory");
 }
 
 static int check_configuration(const struct config *config, int result, const char *error)
 {
     for (size_t i = 0; i < MIN(config->warnings_count, CONFIG_WARNINGS_MAX); i++)
-        fprintf(stderr, "%s\n", config->warnings[i]);
+        print_line("", config->warnings[i], "");
     if (error)
-        fprintf(stderr, "ringchatd: %s\n", error);
+        fail(error);
     return result < 0 || config->warnings_count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -159,10 +182,8 @@ static int renew_identity(const char *state_directory)
 
     if (result == 0)
         result = store_renew_identity(path, &node, &error);
-    if (result < 0) {
-        fprintf(stderr, "ringchatd: %s\n", error ? error : strerror(-result));
-        return EXIT_FAILURE;
-    }
+    if (result < 0)
+        return fail(error ? error : strerror(-result));
     id_format(node.bytes, text);
     printf("this node is %s from now on, and keeps its history; start it again\n", text);
     return EXIT_SUCCESS;
@@ -176,8 +197,9 @@ int main(int argc, char **argv)
     int option, status;
 
     line.options.peers = line.peers;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
-        status = take_option(option, &line);
+        status = option == '?' ? unknown_option(argv) : take_option(option, &line);
         if (status >= 0)
             return status;
     }
@@ -189,8 +211,7 @@ int main(int argc, char **argv)
     if (line.check) {
         status = check_configuration(&config, status, error);
     } else if (status < 0) {
-        fprintf(stderr, "ringchatd: %s\n", error ? error : strerror(-status));
-        status = EXIT_FAILURE;
+        status = fail(error ? error : strerror(-status));
     } else {
         config.wire_version = WIRE_VERSION;
         status = daemon_run(&line.options, &config);

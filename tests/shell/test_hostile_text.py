@@ -4,9 +4,11 @@ import copy
 import json
 import pathlib
 import re
+import subprocess
 
 import pytest
 from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients, control, on_a_terminal
+from live import DAEMON
 from terminal import Terminal
 
 # Colours, a title and a bell, carriage returns, what turns the direction of what is read, C1's CSI,
@@ -155,6 +157,35 @@ def test_no_word_of_the_command_line_drives_the_terminal(words):
     """A script may have it from a message."""
     with ManyClients(ANSWERS) as daemon:
         assert_harmless(call(daemon, [*words, HOSTILE]), words)
+
+
+# What either program says of an option that it does not take. The bytes are no UTF-8.
+UNKNOWN = [(b"--\x1b]0;x\x07\xff", rb'unknown option "--\x1b]0;x\x07\xff"'),
+           (b"-\x9b", rb'unknown option "-\x9b"')]
+
+
+@pytest.mark.parametrize("program, word, told", [
+    *((program, *row) for program in ("ringchatctl", "ringchatd") for row in UNKNOWN),
+    ("ringchatctl", b"--no-", b'"--no-" may be --no-legend or --no-pager'),
+    ("ringchatctl", b"--quiet=\x1b", b"--quiet takes no value"),
+    ("ringchatctl", b"--socket", b"--socket needs a value"),
+    ("ringchatd", b"--c", b'"--c" may be --config or --check'),
+    ("ringchatd", b"--check=\x1b", b"--check takes no value"),
+    ("ringchatd", b"--listen", b"--listen needs a value"),
+])
+def test_no_option_before_a_verb_drives_the_terminal(program, word, told):
+    path = {"ringchatctl": CONTROL, "ringchatd": DAEMON}[program]
+    done = subprocess.run([path, word], capture_output=True, check=False)
+    name = program.encode()
+    assert done.stderr == name + b": " + told + b"; see " + name + b" --help\n"
+    assert done.returncode == 2 and not done.stdout
+
+
+def test_no_setting_of_the_command_line_drives_the_terminal(tmp_path):
+    for option, word in (("--config", f"{tmp_path}/{HOSTILE}"), ("--listen", HOSTILE)):
+        done = subprocess.run([DAEMON, "--check", option, word], capture_output=True, check=False)
+        assert b"\\x1b[31m" in done.stderr
+        assert not DRIVING.search(done.stderr.decode()), done.stderr
 
 
 # ---- chat ----
