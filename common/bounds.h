@@ -124,7 +124,7 @@
 /* One user's sends that are not answered yet: a quarter of what a node accepts. */
 #define SENDS_PER_USER_MAX (QUEUE_MESSAGES_MAX / 4)
 
-/* One user's tails and histories under way: each wakes with every message. */
+/* One user's tails, histories and lists of rooms under way: a tail wakes with every message. */
 #define TAILS_PER_USER_MAX 128
 
 /* Calls of one client that are under way: 20,000 sends a second of which each takes 12 ms. */
@@ -178,6 +178,13 @@
 /* How far the last lines are looked for from the end; for more, the history is read from its
  * beginning. */
 #define READ_BACK_MESSAGES 1000
+
+/* Rooms in one reply, which are read at once: well below a millisecond. */
+#define READ_PAGE_ROOMS 256
+
+/* The sums of rooms are waited for that long where the disk is slow; then they are told as they are
+ * in the database. */
+#define ROOMS_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
 /* Bytes of messages in one reply of a history. */
 #define HISTORY_REPLY_BYTES (128 * 1024)
@@ -281,6 +288,9 @@
 /* Under steady traffic it does one step of that this often, so that search has never much to read
  * without its index. */
 #define STORE_STEP_USEC (1 * USEC_PER_SEC)
+
+/* Rooms whose sums the store keeps before it writes them: as many as talk within a second. */
+#define STORE_ROOMS_MAX 256
 
 /* Bytes of messages whose words are indexed in one step, of one origin: some 10 ms, in which the
  * index is written once; while other work waits, and messages that are removed in one: some ms. */

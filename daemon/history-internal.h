@@ -25,6 +25,7 @@ enum history_statement {
     HISTORY_HORIZON,
     HISTORY_SIZE,   /* used bytes, and whether there is something below the horizon */
     HISTORY_OLDEST, /* the hlc of the message with that many before it */
+    HISTORY_ROOMS,  /* rooms by name, from one on */
     HISTORY_TWINS,  /* how many messages are second keys of an id */
     HISTORY_STATEMENTS
 };

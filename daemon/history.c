@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/check.h"
 #include "store-load.h"
@@ -50,6 +51,7 @@ static const char *const texts[] = {
                      " EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
                      " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
     [HISTORY_OLDEST] = "SELECT hlc FROM message ORDER BY hlc LIMIT 1 OFFSET ?1",
+    [HISTORY_ROOMS] = "SELECT name, messages, sent FROM room WHERE name >= ?1 ORDER BY name",
     [HISTORY_TWINS] = "SELECT twins FROM counts",
 };
 
@@ -206,6 +208,34 @@ uint64_t history_count(const struct history *history)
         twins = (uint64_t)sqlite3_column_int64(count, 0);
     sqlite3_reset(count);
     return history->delivered > twins ? history->delivered - twins : 0;
+}
+
+ssize_t history_read_rooms(struct history *history, struct bytes from, size_t count,
+                           struct history_room *ret)
+{
+    sqlite3_stmt *rooms = history->statements[HISTORY_ROOMS];
+    size_t read = 0;
+    int result = SQLITE_ROW;
+
+    sqlite3_bind_text(rooms, 1, from.data, (int)from.size, SQLITE_STATIC);
+    while (read < count && (result = sqlite3_step(rooms)) == SQLITE_ROW) {
+        struct bytes name = store_column_text(rooms, 0);
+        struct history_room *room = &ret[read];
+
+        if (name.size > sizeof(room->name)) {
+            result = SQLITE_CORRUPT;
+            break;
+        }
+        memcpy(room->name, name.data, name.size);
+        room->name_size = name.size;
+        room->messages = (uint64_t)sqlite3_column_int64(rooms, 1);
+        room->last = (uint64_t)sqlite3_column_int64(rooms, 2);
+        read++;
+    }
+    sqlite3_reset(rooms);
+    sqlite3_bind_null(rooms, 1);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? (ssize_t)read
+                                                         : store_schema_errno(result);
 }
 
 /* The first row of a statement. */

@@ -59,6 +59,20 @@ int history_read(struct history *history, const struct message_key *after, size_
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret);
 
+/* A room that has messages. */
+struct history_room {
+    char name[ROOM_BYTES_MAX];
+    size_t name_size;
+    uint64_t messages;
+    uint64_t last; /* when the newest was sent, µs */
+};
+
+/* The first rooms by name of those whose name is not less than `from`, at most `count`, into the
+ * array `ret`. They are as of the engine's last engine_count_rooms(). Their number, or a negative
+ * errno. */
+ssize_t history_read_rooms(struct history *history, struct bytes from, size_t count,
+                           struct history_room *ret);
+
 /* The message stored here under that id, delivered or not; under its smallest key. The packet
  * belongs to the caller. 0; -ENOENT: there is none; a negative errno. */
 int history_find(struct history *history, const struct ring_id *id, struct packet **ret);

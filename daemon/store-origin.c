@@ -90,18 +90,38 @@ static int take_origin(sqlite3_stmt *row, void *userdata)
     return add(userdata, &id, sqlite3_column_int64(row, 1)) ? 0 : -ENOMEM;
 }
 
-static int take_indexed(sqlite3_stmt *row, void *userdata)
+/* An interval of the columns 1 and 2, and the origin whose it is. */
+static int take_interval(sqlite3_stmt *row, const struct store_writer *writer,
+                         struct ring_interval *ret, struct store_origin **ret_origin)
 {
     struct ring_interval interval = {(uint64_t)sqlite3_column_int64(row, 1),
                                      (uint64_t)sqlite3_column_int64(row, 2), 0};
-    struct store_origin *origin;
     struct ring_id id;
 
     if (!store_column_id(row, 0, &id) || interval.from == 0 || interval.from > interval.to ||
         interval.to > INT64_MAX)
         return -EUCLEAN;
-    origin = store_origin_find(userdata, &id);
-    return origin ? intervals_add(&origin->indexed, interval.from, interval.to) : -EUCLEAN;
+    *ret = interval;
+    *ret_origin = store_origin_find(writer, &id);
+    return *ret_origin ? 0 : -EUCLEAN;
+}
+
+static int take_indexed(sqlite3_stmt *row, void *userdata)
+{
+    struct ring_interval interval;
+    struct store_origin *origin;
+    int result = take_interval(row, userdata, &interval, &origin);
+
+    return result < 0 ? result : intervals_add(&origin->indexed, interval.from, interval.to);
+}
+
+static int take_counted(sqlite3_stmt *row, void *userdata)
+{
+    struct ring_interval interval;
+    struct store_origin *origin;
+    int result = take_interval(row, userdata, &interval, &origin);
+
+    return result < 0 ? result : intervals_add(&origin->counted, interval.from, interval.to);
 }
 
 int store_origins_load(struct store_writer *writer, const struct store_contents *contents)
@@ -124,6 +144,11 @@ int store_origins_load(struct store_writer *writer, const struct store_contents 
                                 "SELECT o.id, i.first, i.last FROM indexed i"
                                 " JOIN origin o ON o.number = i.origin",
                                 take_indexed, writer);
+    if (result == 0)
+        result = store_each_row(writer->database,
+                                "SELECT o.id, c.first, c.last FROM counted c"
+                                " JOIN origin o ON o.number = c.origin",
+                                take_counted, writer);
     return result;
 }
 
@@ -133,6 +158,7 @@ void store_origins_done(struct store_writer *writer)
         intervals_done(&writer->origins[i]->held);
         intervals_done(&writer->origins[i]->pruned);
         intervals_done(&writer->origins[i]->indexed);
+        intervals_done(&writer->origins[i]->counted);
         free(writer->origins[i]);
     }
     free(writer->origins);
@@ -218,6 +244,15 @@ int store_origin_index(struct store_writer *writer, struct store_origin *origin,
         return SQLITE_NOMEM;
     return write_interval(writer, origin, interval_of(&origin->indexed, interval.from),
                           STATEMENT_INDEXED_DELETE, STATEMENT_INDEXED_INSERT);
+}
+
+int store_origin_count(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval)
+{
+    if (intervals_add(&origin->counted, interval.from, interval.to) < 0)
+        return SQLITE_NOMEM;
+    return write_interval(writer, origin, interval_of(&origin->counted, interval.from),
+                          STATEMENT_COUNTED_DELETE, STATEMENT_COUNTED_INSERT);
 }
 
 int store_origin_prune(struct store_writer *writer, struct store_origin *origin,

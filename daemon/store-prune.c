@@ -85,8 +85,9 @@ static int prune_row(struct prune *prune, sqlite3_stmt *row)
     result = delete_late(writer, (uint64_t)sqlite3_column_int64(row, 3));
     if (result == SQLITE_OK && twin == 1)
         result = remember_twin(prune, &id);
-    if (result == SQLITE_OK && twin == 2)
-        result = store_writer_run(writer, STATEMENT_UNCOUNT_TWIN);
+    if (result == SQLITE_OK)
+        result = twin == 2 ? store_writer_run(writer, STATEMENT_UNCOUNT_TWIN)
+                           : store_rooms_subtract(writer, store_column_text(row, 6));
     if (result == SQLITE_OK && key.hlc != prune->hlc)
         result = store_index_remove(writer, key.hlc);
     prune->hlc = key.hlc;
@@ -115,19 +116,32 @@ static int prune_rows(struct prune *prune)
 }
 
 /* Of several messages with one id, the first is marked as such. */
-static int promote_twins(struct prune *prune)
+static int promote_twin(struct store_writer *writer, const struct ring_id *id, uint64_t upto)
 {
-    struct store_writer *writer = prune->writer;
     sqlite3_stmt *first = writer->statements[STATEMENT_FIRST_OF_TWINS];
-    int result = SQLITE_OK;
+    int result, step;
 
-    for (size_t i = 0; result == SQLITE_OK && i < prune->first_twins; i++) {
-        store_bind_id(first, 1, &prune->twins[i]);
-        sqlite3_bind_int64(first, 2, (sqlite3_int64)prune->upto);
-        result = store_writer_run(writer, STATEMENT_FIRST_OF_TWINS);
-        if (result == SQLITE_OK && sqlite3_changes(writer->database) > 0)
+    store_bind_id(first, 1, id);
+    sqlite3_bind_int64(first, 2, (sqlite3_int64)upto);
+    step = sqlite3_step(first);
+    result = step == SQLITE_ROW || step == SQLITE_DONE ? SQLITE_OK : step;
+    if (step == SQLITE_ROW) {
+        result = store_rooms_add(writer, store_column_text(first, 0),
+                                 (uint64_t)sqlite3_column_int64(first, 1),
+                                 (uint64_t)sqlite3_column_int64(first, 2));
+        if (result == SQLITE_OK)
             result = store_writer_run(writer, STATEMENT_UNCOUNT_TWIN);
     }
+    sqlite3_reset(first);
+    return result;
+}
+
+static int promote_twins(struct prune *prune)
+{
+    int result = SQLITE_OK;
+
+    for (size_t i = 0; result == SQLITE_OK && i < prune->first_twins; i++)
+        result = promote_twin(prune->writer, &prune->twins[i], prune->upto);
     return result;
 }
 

@@ -34,7 +34,7 @@ sqlite3_int64 store_sortable(uint64_t value)
     return (sqlite3_int64)MIN(value, (uint64_t)INT64_MAX);
 }
 
-static struct bytes column_text(sqlite3_stmt *row, int column)
+struct bytes store_column_text(sqlite3_stmt *row, int column)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
 
@@ -49,10 +49,10 @@ int store_row_packet(sqlite3_stmt *row, struct packet **ret)
     struct message message = {
         .sent = (uint64_t)sqlite3_column_int64(row, 6),
         .kind = sqlite3_column_int(row, 7) ? MESSAGE_NOTICE : MESSAGE_CHAT,
-        .user = column_text(row, 8),
-        .node = column_text(row, 9),
-        .room = column_text(row, 10),
-        .text = column_text(row, STORE_ROW_TEXT),
+        .user = store_column_text(row, 8),
+        .node = store_column_text(row, 9),
+        .room = store_column_text(row, 10),
+        .text = store_column_text(row, STORE_ROW_TEXT),
     };
 
     if (!whole || !store_column_key(row, 0, &message.key) ||

@@ -38,7 +38,10 @@
  * The third one: a row that has no room in its page goes on in others, all of which SQLite reads
  * whenever it compares the row with another. So what would make a row longer than that is not in
  * it: `long` is the number of its text in `long_text`, to whose end all new ones go, and `text` is
- * empty. 0: the text is in the row, as are all of older versions. */
+ * empty. 0: the text is in the row, as are all of older versions.
+ *
+ * The fourth one: how many messages each room has, and the clock of the newest of them and when it
+ * was sent; `counted` says which messages are in that. */
 static const char *const steps[] = {
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -83,6 +86,14 @@ static const char *const steps[] = {
 
     "CREATE TABLE long_text(number INTEGER PRIMARY KEY, text TEXT NOT NULL);"
     "ALTER TABLE message ADD COLUMN long INTEGER NOT NULL DEFAULT 0;",
+
+    "CREATE TABLE room(name TEXT PRIMARY KEY, messages INTEGER NOT NULL, hlc INTEGER NOT NULL,"
+    "    sent INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE counted(origin INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    "    PRIMARY KEY (origin, first)) WITHOUT ROWID;"
+    "INSERT INTO counted SELECT origin, first, last FROM held;"
+    "INSERT INTO room SELECT room, count(*), max(hlc), sent FROM message WHERE twin < 2"
+    "    GROUP BY room;",
 };
 
 /* ---- errors ---- */

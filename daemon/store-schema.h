@@ -45,6 +45,9 @@ bool store_column_id(sqlite3_stmt *row, int column, struct ring_id *ret);
 /* The key in the columns hlc, origin id, seq from `column` on; false: it is none. */
 bool store_column_key(sqlite3_stmt *row, int column, struct message_key *ret);
 
+/* The text of a column, as long as the row is the statement's. */
+struct bytes store_column_text(sqlite3_stmt *row, int column);
+
 void store_bind_id(sqlite3_stmt *statement, int place, const struct ring_id *id);
 
 /* SQLite's integers are signed: hlc and seq of a message never have the highest bit set (the core

@@ -17,15 +17,22 @@ int store_writer_step(struct store_writer *writer, bool hurried, struct store_pr
         result =
             store_index_step(writer, hurried ? INDEX_HURRIED_BYTES : INDEX_STEP_BYTES, ret_more);
     if (result == SQLITE_OK)
-        result = store_writer_commit(writer);
+        result = store_writer_write_rooms(writer);
     if (result == SQLITE_OK && !*ret_more)
         result = store_shrink_step(writer, ret_more);
     return result;
 }
 
+int store_writer_write_rooms(struct store_writer *writer)
+{
+    int result = store_rooms_write(writer);
+
+    return result == SQLITE_OK ? store_writer_commit(writer) : result;
+}
+
 int store_writer_close(struct store_writer *writer)
 {
-    int result = store_writer_commit(writer);
+    int result = store_writer_write_rooms(writer);
 
     return result == SQLITE_OK ? store_check_mark(writer->database, true) : result;
 }

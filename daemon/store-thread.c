@@ -163,6 +163,17 @@ static bool fetch(struct store_thread *thread, struct store_job *job)
     return true;
 }
 
+static bool write_rooms(struct store_thread *thread, struct store_job *job)
+{
+    int result = store_writer_write_rooms(thread->writer);
+
+    if (result != SQLITE_OK)
+        give_back_failed(thread, job, 0, result);
+    else
+        give_back(thread, job);
+    return result == SQLITE_OK;
+}
+
 static int write_job(struct store_thread *thread, const struct store_job *job, struct group *group)
 {
     if (job->type == STORE_JOB_LATE)
@@ -178,9 +189,9 @@ static bool do_job(struct store_thread *thread, struct store_job *job, struct gr
 {
     int result;
 
-    if (job->type == STORE_JOB_FETCH) {
+    if (job->type == STORE_JOB_FETCH || job->type == STORE_JOB_ROOMS) {
         if (commit(thread, group))
-            return fetch(thread, job);
+            return job->type == STORE_JOB_FETCH ? fetch(thread, job) : write_rooms(thread, job);
         store_job_free(job);
         return false;
     }
@@ -304,6 +315,8 @@ static void tell(struct store_thread *thread, const struct store_job *job)
         thread->callbacks.pruned(thread->userdata, &job->pruned);
     else if (job->type == STORE_JOB_FETCH)
         thread->callbacks.fetched(thread->userdata, job->ticket, job->count, job->packets);
+    else if (job->type == STORE_JOB_ROOMS)
+        thread->callbacks.counted(thread->userdata);
     else
         thread->callbacks.stored(thread->userdata, job->ticket);
 }

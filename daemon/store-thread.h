@@ -15,6 +15,7 @@ enum store_job_type {
     STORE_JOB_WRITE,
     STORE_JOB_FETCH,
     STORE_JOB_LATE,
+    STORE_JOB_ROOMS,
     STORE_JOB_STEP, /* the thread's own */
 };
 

@@ -1,11 +1,12 @@
 #pragma once
 
 /* What the parts of the writer share: store-write.c, store-origin.c, store-fetch.c, store-index.c,
- * store-prune.c. */
+ * store-prune.c, store-rooms.c. */
 
 #include <sys/stat.h>
 
 #include "ring/interval.h"
+#include "store-rooms.h"
 #include "store-schema.h"
 #include "store-write.h"
 
@@ -47,6 +48,11 @@ enum store_statement {
     STATEMENT_LATE_DELETE,
     STATEMENT_FIRST_OF_TWINS,
     STATEMENT_UNCOUNT_TWIN,
+    STATEMENT_COUNTED_DELETE,
+    STATEMENT_COUNTED_INSERT,
+    STATEMENT_IS_TWIN,
+    STATEMENT_ROOM_ADD,
+    STATEMENT_ROOM_DELETE,
     STATEMENT_FREE_PAGES,
     STATEMENT_SHRINK,
     STORE_STATEMENTS
@@ -58,6 +64,7 @@ struct store_origin {
     struct intervals held;          /* ever stored */
     struct intervals pruned;        /* of these, removed by retention */
     struct intervals indexed;       /* of these, in the index of words, or pruned */
+    struct intervals counted;       /* of these, in the sums of their rooms in the database */
     struct ring_interval unwritten; /* of `held`, to be written by the commit; from 0: nothing */
     /* The landmark last used, and the seq of the next one of this origin (UINT64_MAX: there is
      * none); seq 0 and next 0: not looked up yet. */
@@ -86,6 +93,7 @@ struct store_writer {
     uint64_t last_long; /* number of the last long text */
     uint64_t horizon;   /* messages below it are removed */
     struct store_span spans[SPAN_CACHE];
+    struct store_rooms rooms;
     struct store_files files; /* as they were opened */
     size_t count, allocated;
     struct store_origin **origins; /* by id */
@@ -117,9 +125,11 @@ int store_origin_hold(struct store_writer *writer, struct store_origin *origin,
 /* Before the commit: writes what is held. */
 int store_origins_write(struct store_writer *writer);
 
-/* From now on the interval is indexed, or pruned (and then counts as indexed): in memory and in the
- * transaction. */
+/* From now on the interval is indexed, counted, or pruned (and then counts as indexed): in memory
+ * and in the transaction. */
 int store_origin_index(struct store_writer *writer, struct store_origin *origin,
+                       struct ring_interval interval);
+int store_origin_count(struct store_writer *writer, struct store_origin *origin,
                        struct ring_interval interval);
 int store_origin_prune(struct store_writer *writer, struct store_origin *origin,
                        struct ring_interval interval);

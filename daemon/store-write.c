@@ -56,7 +56,7 @@ static const char *const texts[] = {
     /* Of the oldest messages below a horizon, the hlc of the last one that a step removes. */
     [STATEMENT_OLDEST] = "SELECT max(hlc), count(*) FROM"
                          " (SELECT hlc FROM message WHERE hlc < ?1 ORDER BY hlc LIMIT ?2)",
-    [STATEMENT_BELOW] = "SELECT m.hlc, o.id, m.seq, m.late, m.twin, m.id FROM message m"
+    [STATEMENT_BELOW] = "SELECT m.hlc, o.id, m.seq, m.late, m.twin, m.id, m.room FROM message m"
                         " CROSS JOIN origin o ON o.number = m.origin"
                         " WHERE m.hlc <= ?1 ORDER BY m.hlc",
     [STATEMENT_DELETE_LONG_UPTO] = "DELETE FROM long_text WHERE number IN"
@@ -65,11 +65,22 @@ static const char *const texts[] = {
     [STATEMENT_LATE_DELETE] = "DELETE FROM late WHERE number = ?1",
     [STATEMENT_FIRST_OF_TWINS] =
         "UPDATE message SET twin = 1 WHERE (hlc, origin, seq) = (SELECT hlc, origin, seq"
-        " FROM message WHERE id = ?1 AND twin = 2 AND hlc > ?2 ORDER BY hlc LIMIT 1)",
+        " FROM message WHERE id = ?1 AND twin = 2 AND hlc > ?2 ORDER BY hlc LIMIT 1)"
+        " RETURNING room, hlc, sent",
     [STATEMENT_UNCOUNT_TWIN] = "UPDATE counts SET twins = twins - 1",
     [STATEMENT_LANDMARK_DELETE] =
         "DELETE FROM landmark WHERE origin = ?1 AND seq <"
         " (SELECT max(seq) FROM landmark WHERE origin = ?1 AND seq <= ?2)",
+    [STATEMENT_COUNTED_DELETE] =
+        "DELETE FROM counted WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
+    [STATEMENT_COUNTED_INSERT] = "INSERT INTO counted VALUES(?1, ?2, ?3)",
+    [STATEMENT_IS_TWIN] =
+        "SELECT twin = 2 FROM message WHERE hlc = ?1 AND origin = ?2 AND seq = ?3",
+    [STATEMENT_ROOM_ADD] = "INSERT INTO room VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
+                           " SET messages = messages + excluded.messages,"
+                           " sent = iif(excluded.hlc > hlc, excluded.sent, sent),"
+                           " hlc = max(hlc, excluded.hlc)",
+    [STATEMENT_ROOM_DELETE] = "DELETE FROM room WHERE name = ?1 AND messages <= 0",
     [STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
     [STATEMENT_SHRINK] = "PRAGMA incremental_vacuum(" STRING(SHRINK_STEP_PAGES) ")",
 };
@@ -101,7 +112,9 @@ int store_writer_commit(struct store_writer *writer)
 
     if (!writer->open)
         return SQLITE_OK;
-    result = store_origins_write(writer);
+    result = writer->rooms.spilled ? store_rooms_write(writer) : SQLITE_OK;
+    if (result == SQLITE_OK)
+        result = store_origins_write(writer);
     if (result == SQLITE_OK)
         result = store_writer_run(writer, STATEMENT_COMMIT);
     writer->open = result != SQLITE_OK;
@@ -192,6 +205,8 @@ static int insert_message(struct store_writer *writer, struct store_origin *orig
 
     if (result == SQLITE_OK && !done)
         result = insert_twin(writer, origin, message, number);
+    else if (result == SQLITE_OK)
+        result = store_rooms_add(writer, message->room, message->key.hlc, message->sent);
     if (result == SQLITE_OK && late)
         result = insert_late(writer, origin, &message->key);
     if (result == SQLITE_OK)
@@ -313,6 +328,8 @@ int store_writer_new(sqlite3 *database, const struct store_contents *contents,
     for (size_t i = 0; result == 0 && i < STORE_STATEMENTS; i++)
         result = store_schema_errno(sqlite3_prepare_v3(
             database, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &writer->statements[i], NULL));
+    if (result == 0)
+        result = store_schema_errno(store_rooms_catch_up(writer));
     if (result < 0) {
         store_writer_free(writer);
         return result;

@@ -24,8 +24,12 @@ int store_writer_apply(struct store_writer *writer, const struct ring_output *ou
 /* Adds the note that a stored message was delivered late, unless it has one. */
 int store_writer_note_late(struct store_writer *writer, const struct message_key *key);
 
-/* Ends the transaction, if there is one: everything is on disk. */
+/* Ends the transaction, if there is one: everything is on disk. The table of rooms may lack the
+ * messages of the last commits. */
 int store_writer_commit(struct store_writer *writer);
+
+/* The same, and the table of rooms has all. */
+int store_writer_write_rooms(struct store_writer *writer);
 
 /* Answers a RING_FETCH output: the highest messages of the range that fit, ascending. The array is
  * to be freed and its packets are to be given back, also on failure. */
@@ -34,8 +38,8 @@ int store_writer_fetch(struct store_writer *writer, const struct ring_output *ou
 
 /* Does a small piece of what can wait (a smaller one where `hurried`: there is other work), in a
  * transaction of its own, committed: removes messages below the horizon (told in `ret`, whose
- * intervals are to be freed also on failure), indexes words, gives free pages back. `ret_more`:
- * there is more to do. */
+ * intervals are to be freed also on failure), indexes words, brings the table of rooms up to date,
+ * gives free pages back. `ret_more`: there is more to do. */
 int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
                       bool *ret_more);
 

@@ -92,6 +92,17 @@ int store_submit_late(struct store *store, const struct message_key *key)
     return 0;
 }
 
+int store_submit_rooms(struct store *store)
+{
+    struct store_job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        return -ENOMEM;
+    job->type = STORE_JOB_ROOMS;
+    store_thread_submit(store->thread, job);
+    return 0;
+}
+
 const struct store_contents *store_get_contents(const struct store *store)
 {
     return &store->contents;

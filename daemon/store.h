@@ -50,6 +50,8 @@ struct store_callbacks {
     /* Messages below the horizon of the state are gone, those of every write up to then included.
      */
     void (*pruned)(void *userdata, const struct store_pruned *pruned);
+    /* The answer to a store_submit_rooms(). */
+    void (*counted)(void *userdata);
     /* A check of the whole database is done: it is sound, or (with a text) it is not. */
     void (*checked)(void *userdata, const char *error);
     /* Opening takes its time and gets on: see store-progress.h. Called from inside store_open(),
@@ -110,6 +112,9 @@ void store_delivered(struct store *store, const struct message_key *key);
  * been noted with its write is not noted again).
  * Completed as ticket 0. 0 or -ENOMEM. */
 int store_submit_late(struct store *store, const struct message_key *key);
+
+/* Asks that the table of rooms has all that was submitted before. 0 or -ENOMEM. */
+int store_submit_rooms(struct store *store);
 
 /* The size of the database on disk with its log, bytes. */
 uint64_t store_size(const struct store *store);

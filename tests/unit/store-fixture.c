@@ -63,6 +63,13 @@ static void on_pruned(void *userdata, const struct store_pruned *pruned)
     fixture->pruned += pruned->messages;
 }
 
+static void on_counted(void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    add_completion(userdata, COUNTED, ++fixture->has_counted);
+}
+
 static void on_checked(void *userdata, const char *error)
 {
     struct completion *completion = add_completion(userdata, CHECKED, 0);
@@ -81,8 +88,13 @@ static void on_working(void *userdata, enum store_work work, int percent)
 
 void fixture_open(struct fixture *fixture)
 {
-    static const struct store_callbacks callbacks = {on_stored, on_failed,  on_fetched,
-                                                     on_pruned, on_checked, on_working};
+    static const struct store_callbacks callbacks = {.stored = on_stored,
+                                                     .failed = on_failed,
+                                                     .fetched = on_fetched,
+                                                     .pruned = on_pruned,
+                                                     .counted = on_counted,
+                                                     .checked = on_checked,
+                                                     .working = on_working};
     char *error = NULL;
     int result =
         store_open(fixture->directory, fixture->base, &callbacks, fixture, &fixture->store, &error);
@@ -325,6 +337,12 @@ ring_ticket submit_fetch(struct fixture *fixture, unsigned origin, uint64_t from
     output.fetch.bytes_max = bytes_max;
     assert_int_equal(store_submit(fixture->store, &output), 0);
     return output.fetch.ticket;
+}
+
+void count_rooms(struct fixture *fixture)
+{
+    assert_int_equal(store_submit_rooms(fixture->store), 0);
+    fixture_wait(fixture, COUNTED, ++fixture->counted);
 }
 
 void deliver(struct fixture *fixture, const struct message_key *key, bool late)

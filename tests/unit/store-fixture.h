@@ -6,7 +6,7 @@
 #include "daemon/store.h"
 
 struct completion {
-    enum { STORED, FAILED, FETCHED, PRUNED, CHECKED } type;
+    enum { STORED, FAILED, FETCHED, PRUNED, COUNTED, CHECKED } type;
     ring_ticket ticket;
     char *error;
     size_t count;
@@ -24,6 +24,8 @@ struct fixture {
     void (*kept)(ring_ticket ticket); /* NULL, or called when writes are done */
     struct ring_id node;              /* as it was opened last */
     size_t pruned;                    /* messages removed so far */
+    ring_ticket counted;              /* of store_submit_rooms(): the last one asked for */
+    ring_ticket has_counted;          /* and answered */
     size_t worked;                    /* how often opening said that it gets on, */
     int percents[WORKED_MAX];         /* and how far it was */
     size_t count;                     /* completions so far, in their order */
@@ -64,6 +66,17 @@ void fixture_leave_alone(struct fixture *fixture, const char *query);
 #define ANYTHING_BELOW                                                                             \
     "SELECT EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
 
+/* How many rooms are in the table with other sums than their messages have, or are not in it. */
+#define WRONG_ROOMS                                                                                \
+    "WITH counted AS (SELECT room AS name, count(*) AS messages, max(hlc) AS hlc FROM message"     \
+    "    WHERE twin < 2 GROUP BY room)"                                                            \
+    " SELECT (SELECT count(*) FROM counted WHERE (name, messages, hlc) NOT IN"                     \
+    "    (SELECT name, messages, hlc FROM room))"                                                  \
+    " + (SELECT count(*) FROM room WHERE (name, messages, hlc) NOT IN"                             \
+    "    (SELECT name, messages, hlc FROM counted))"                                               \
+    " + (SELECT count(*) FROM room r WHERE NOT EXISTS (SELECT 1 FROM message m"                    \
+    "    WHERE m.hlc = r.hlc AND m.room = r.name AND m.sent = r.sent AND m.twin < 2))"
+
 /* What the store said on opening that it holds of an origin; NULL: nothing. */
 const struct ring_held *held_of(struct fixture *fixture, unsigned origin);
 
@@ -83,6 +96,9 @@ ring_ticket submit_outbox(struct fixture *fixture, const struct message *message
 ring_ticket submit_state(struct fixture *fixture, const struct ring_state *state);
 ring_ticket submit_fetch(struct fixture *fixture, unsigned origin, uint64_t from, uint64_t to,
                          size_t bytes_max);
+
+/* Has the table of rooms brought up to date, and waits for that. */
+void count_rooms(struct fixture *fixture);
 
 /* As the engine does for a RING_DELIVER. */
 void deliver(struct fixture *fixture, const struct message_key *key, bool late);

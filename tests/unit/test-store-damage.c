@@ -253,7 +253,7 @@ static const char first_version[] =
     "INSERT INTO message VALUES(20, 1, 2, 0, 0, X'02000000000000000000000000000000', 3600000001, 0,"
     "    'u', 'n', 'main', 'Older');"
     "INSERT INTO message VALUES(30, 1, 4, 0, 0, X'03000000000000000000000000000000', 3600000002, 0,"
-    "    'u', 'n', 'main', 'the newest of the older ones');"
+    "    'u', 'n', 'ops', 'the newest of the older ones');"
     "INSERT INTO held VALUES(1, 1, 2);"
     "INSERT INTO held VALUES(1, 4, 4);"
     "INSERT INTO landmark VALUES(1, 1, 10);"
@@ -276,7 +276,7 @@ static void test_an_older_database_is_copied_and_brought_up_to_date(void **state
     fixture_open(fixture);
     assert_int_equal(stat(fixture_path(fixture, "history.db.version-1"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
-    assert_int_equal(fixture_number(fixture, "PRAGMA user_version"), 3);
+    assert_int_equal(fixture_number(fixture, "PRAGMA user_version"), 4);
     assert_int_equal(store_get_contents(fixture->store)->state.run, 7);
     assert_int_equal(store_get_contents(fixture->store)->messages, 3);
     /* The sums are those that the messages would have got. */
@@ -286,6 +286,11 @@ static void test_an_older_database_is_copied_and_brought_up_to_date(void **state
     assert_true(before.sum ==
                 ring_id_hash(&(struct ring_id){{1}}) + ring_id_hash(&(struct ring_id){{2}}));
     assert_true(held_of(fixture, 1)->intervals[1].sum == ring_id_hash(&(struct ring_id){{3}}));
+    /* All messages are counted, and not again. */
+    assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
+    assert_int_equal(fixture_number(fixture, "SELECT messages FROM room WHERE name = 'main'"), 2);
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
     /* Everything is found, by words and by times. */
     query.since = 3600000000 + 1;
     assert_int_equal(history_search_new(fixture->history, &query, &search), 0);
