@@ -16,6 +16,9 @@
 /* Lines of /history without a number: about a screenful. */
 #define HISTORY_LINES 20
 
+/* Lines of /room: some screenfuls. */
+#define LIST_ROOMS_MAX 100
+
 enum words { WORDS_NONE, WORDS_NODE, WORDS_ROOM, WORDS_NUMBER };
 
 struct command {
@@ -152,16 +155,37 @@ static void run_goodbye(struct chat *chat, const char *argument)
 
 /* ---- rooms ---- */
 
-static void list_rooms(struct chat *chat)
+static bool is_first_shown(const struct chat *chat, const struct room *room)
 {
-    for (size_t i = 0; i < chat->rooms.count; i++) {
-        const struct room *room = &chat->rooms.list[i];
-        _cleanup_free_ char *name = visible(room->name);
+    return room->unread > 0 || strcmp(room->name, chat->room) == 0;
+}
 
+/* Shows the rooms that are, or are not, shown first; how many lines are left. */
+static size_t list_some_rooms(struct chat *chat, bool first, size_t lines)
+{
+    for (size_t i = 0; i < chat->rooms.count && lines > 0; i++) {
+        const struct room *room = &chat->rooms.list[i];
+        _cleanup_free_ char *name = NULL;
+
+        if (is_first_shown(chat, room) != first)
+            continue;
+        name = visible(room->name);
         chat_note(chat, "%s%s: %llu unread", name,
                   strcmp(room->name, chat->room) == 0 ? " (you are here)" : "",
                   (unsigned long long)room->unread);
+        lines--;
     }
+    return lines;
+}
+
+static void list_rooms(struct chat *chat)
+{
+    size_t lines = list_some_rooms(chat, true, LIST_ROOMS_MAX);
+
+    list_some_rooms(chat, false, lines);
+    if (chat->rooms.count > LIST_ROOMS_MAX)
+        chat_note(chat, "and %zu more; all are shown by: ringchatctl rooms",
+                  chat->rooms.count - LIST_ROOMS_MAX);
 }
 
 static void run_room(struct chat *chat, const char *argument)

@@ -384,7 +384,7 @@ static int ask_daemon(struct chat *chat)
     rooms_get(&chat->rooms, "main");
     rooms_get(&chat->rooms, chat->room);
     result = rooms_catch_up(chat->context, &chat->rooms, NULL);
-    return result ? result : rooms_discover(chat->context, &chat->rooms);
+    return result ? result : rooms_fetch(chat->context, &chat->rooms);
 }
 
 static void note_other_rooms(struct chat *chat)

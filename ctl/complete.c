@@ -13,9 +13,6 @@
 /* A daemon that does not answer holds up nobody's typing. */
 #define ANSWER_USEC (1 * USEC_PER_SEC)
 
-/* Rooms are those of so many of the newest messages. */
-#define ROOMS_MESSAGES 200
-
 static bool begins(const char *text, const char *begin)
 {
     return strncmp(text, begin, strlen(begin)) == 0;
@@ -32,62 +29,46 @@ static void offer(const char *typed, const char *prefix, const char *name, const
 
 /* ---- what the daemon knows ---- */
 
-/* Offers `key` of each object in the array `list` that `method` answers with. */
-static void offer_from_daemon(const struct context *context, const char *method, const char *list,
-                              const char *typed, const char *prefix)
+static void offer_list(struct json_object *list, const char *typed, const char *prefix)
 {
-    _cleanup_(client_freep) struct client *client = NULL;
-    struct varlink_reply reply;
-    struct json_object *array;
-
-    if (context_try_connect(context, &client) < 0)
-        return;
-    client_set_timeout(client, ANSWER_USEC);
-    if (client_call(client, method, NULL, false) < 0 || client_reply(client, &reply) < 0)
-        return;
-    array = reply.error ? NULL : field(reply.parameters, list);
-    for (size_t i = 0; array && i < json_object_array_length(array); i++) {
-        struct json_object *entry = json_object_array_get_idx(array, i);
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *entry = json_object_array_get_idx(list, i);
         _cleanup_free_ char *name = visible(field_text(entry, "name"));
 
         offer(typed, prefix, name, NULL);
     }
-    varlink_reply_done(&reply);
+}
+
+/* Offers the names in the array `list` of what `method` answers with, in several replies if
+ * `more`. */
+static void offer_from_daemon(const struct context *context, const char *method, bool more,
+                              const char *list, const char *typed, const char *prefix)
+{
+    _cleanup_(client_freep) struct client *client = NULL;
+    struct varlink_reply reply;
+    bool continues = true;
+
+    if (context_try_connect(context, &client) < 0)
+        return;
+    client_set_timeout(client, ANSWER_USEC);
+    if (client_call(client, method, NULL, more) < 0)
+        return;
+    while (continues && client_reply(client, &reply) == 0) {
+        continues = reply.continues;
+        if (!reply.error)
+            offer_list(field(reply.parameters, list), typed, prefix);
+        varlink_reply_done(&reply);
+    }
 }
 
 static void offer_nodes(const struct context *context, const char *typed, const char *prefix)
 {
-    offer_from_daemon(context, VARLINK_INTERFACE ".Members", "members", typed, prefix);
+    offer_from_daemon(context, VARLINK_INTERFACE ".Members", false, "members", typed, prefix);
 }
 
-/* The rooms of the newest messages. */
 static void offer_rooms(const struct context *context, const char *typed, const char *prefix)
 {
-    _cleanup_(client_freep) struct client *client = NULL;
-    struct json_object *parameters = json_object_new_object(), *offered;
-    struct varlink_reply reply;
-    bool continues = true;
-
-    json_object_object_add(parameters, "lines", json_object_new_int64(ROOMS_MESSAGES));
-    if (context_try_connect(context, &client) < 0 ||
-        client_call(client, VARLINK_INTERFACE ".Tail", json_object_get(parameters), true) < 0)
-        continues = false;
-    json_object_put(parameters);
-    if (continues)
-        client_set_timeout(client, ANSWER_USEC);
-    offered = json_object_new_object();
-    while (continues && client_reply(client, &reply) == 0) {
-        const char *room = field_text(field(reply.parameters, "message"), "room");
-        _cleanup_free_ char *name = visible(room);
-
-        continues = reply.continues;
-        if (*room && !field(offered, room)) {
-            json_object_object_add(offered, room, json_object_new_boolean(true));
-            offer(typed, prefix, name, NULL);
-        }
-        varlink_reply_done(&reply);
-    }
-    json_object_put(offered);
+    offer_from_daemon(context, VARLINK_INTERFACE ".Rooms", true, "rooms", typed, prefix);
 }
 
 static void offer_topics(const struct context *context, const char *typed, const char *prefix)

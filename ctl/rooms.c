@@ -9,20 +9,56 @@
 #include "progress.h"
 #include "state-file.h"
 
-struct room *rooms_get(struct rooms *rooms, const char *name)
+/* Where the room is in the list, or is to be. */
+static size_t position(const struct rooms *rooms, const char *name)
 {
+    size_t low = 0, high = rooms->count;
+
+    /* They mostly come by name. */
+    if (high > 0 && strcmp(rooms->list[high - 1].name, name) < 0)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(rooms->list[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool reserve(struct rooms *rooms)
+{
+    size_t allocated = MAX(16, 2 * rooms->allocated);
     struct room *grown;
 
-    for (size_t i = 0; i < rooms->count; i++) {
-        if (strcmp(rooms->list[i].name, name) == 0)
-            return &rooms->list[i];
-    }
-    grown = reallocarray(rooms->list, rooms->count + 1, sizeof(*grown));
+    if (rooms->count < rooms->allocated)
+        return true;
+    grown = reallocarray(rooms->list, allocated, sizeof(*grown));
     if (!grown)
-        return NULL;
+        return false;
     rooms->list = grown;
-    grown[rooms->count] = (struct room){.name = strdup(name)};
-    return grown[rooms->count].name ? &grown[rooms->count++] : NULL;
+    rooms->allocated = allocated;
+    return true;
+}
+
+struct room *rooms_get(struct rooms *rooms, const char *name)
+{
+    size_t at = position(rooms, name);
+    struct room *room;
+    char *copy;
+
+    if (at < rooms->count && strcmp(rooms->list[at].name, name) == 0)
+        return &rooms->list[at];
+    copy = reserve(rooms) ? strdup(name) : NULL;
+    if (!copy)
+        return NULL;
+    room = &rooms->list[at];
+    memmove(room + 1, room, (rooms->count - at) * sizeof(*room));
+    *room = (struct room){.name = copy};
+    rooms->count++;
+    return room;
 }
 
 uint64_t rooms_unread(const struct rooms *rooms, const char *except)
@@ -132,7 +168,6 @@ static void count_message(struct rooms *rooms, struct json_object *message)
     if (!room)
         return;
     room->unread++;
-    room->last = field_number(message, "sent");
 }
 
 /* One Tail that does not follow. 0; 1: the cursor is of no use; an exit code, negative, after a
@@ -198,31 +233,41 @@ int rooms_catch_up(const struct context *context, struct rooms *rooms, uint64_t 
     return result < 0 ? -result : 0;
 }
 
-int rooms_discover(const struct context *context, struct rooms *rooms)
+/* ---- all of them ---- */
+
+static void take_rooms(struct rooms *rooms, struct json_object *parameters)
+{
+    struct json_object *list = field(parameters, "rooms");
+
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *entry = json_object_array_get_idx(list, i);
+        struct room *room = rooms_get(rooms, field_text(entry, "name"));
+
+        if (room) {
+            room->messages += field_number(entry, "messages");
+            room->last = MAX(room->last, field_number(entry, "last"));
+        }
+    }
+}
+
+int rooms_fetch(const struct context *context, struct rooms *rooms)
 {
     _cleanup_(client_freep) struct client *client = NULL;
-    struct json_object *parameters;
     struct varlink_reply reply;
     bool continues = true;
     int result = context_connect(context, &client);
 
     if (result != 0)
         return result;
-    parameters = json_object_new_object();
-    json_object_object_add(parameters, "lines", json_object_new_int64(DISCOVER_MESSAGES));
-    result = client_call(client, VARLINK_INTERFACE ".Tail", parameters, true);
+    result = client_call(client, VARLINK_INTERFACE ".Rooms", NULL, true);
     while (result == 0 && continues && (result = client_reply(client, &reply)) == 0) {
-        struct json_object *message = field(reply.parameters, "message");
-        struct room *room = message ? rooms_get(rooms, field_text(message, "room")) : NULL;
-
-        if (room) {
-            room->messages++;
-            room->last = MAX(room->last, field_number(message, "sent"));
-        }
+        take_rooms(rooms, reply.parameters);
         continues = reply.continues;
         if (reply.error)
             result = context_error(context, &reply);
         varlink_reply_done(&reply);
     }
+    for (size_t i = 0; result == 0 && i < rooms->count; i++)
+        rooms->list[i].unread = MIN(rooms->list[i].unread, rooms->list[i].messages);
     return result < 0 ? context_unreachable(context, -ECONNRESET) : result;
 }

@@ -13,12 +13,13 @@ struct room {
 };
 
 struct rooms {
-    size_t count;
-    struct room *list; /* in the order in which they became known */
+    size_t count, allocated;
+    struct room *list; /* by name */
     char *cursor;      /* NULL: at no place yet */
 };
 
-/* The room of that name, made if it is not there; NULL: out of memory. */
+/* The room of that name, made if it is not there; NULL: out of memory. Valid until the next one is
+ * made. */
 struct room *rooms_get(struct rooms *rooms, const char *name);
 
 /* Unread messages in all rooms but `except` (may be NULL). */
@@ -38,9 +39,8 @@ void rooms_save(const struct rooms *rooms, const char *node_id);
 #define COUNT_MAX 20000
 int rooms_catch_up(const struct context *context, struct rooms *rooms, uint64_t *ret_counted);
 
-/* Adds the rooms of the newest DISCOVER_MESSAGES messages with how many there are of each: as far
- * as the daemon reads back at once. 0, or an exit code after a message. */
-#define DISCOVER_MESSAGES 1000
-int rooms_discover(const struct context *context, struct rooms *rooms);
+/* Takes all rooms of the history, with how many messages each has; more than that of a room cannot
+ * be unread. 0, or an exit code after a message. */
+int rooms_fetch(const struct context *context, struct rooms *rooms);
 
 void rooms_done(struct rooms *rooms);

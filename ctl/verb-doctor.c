@@ -67,6 +67,12 @@ int verb_doctor(struct context *context, int argc, char **argv)
 
 /* ---- rooms ---- */
 
+/* A room that has no messages is none, but the one that everybody is in first. */
+static bool is_shown(const struct room *room)
+{
+    return room->messages > 0 || strcmp(room->name, "main") == 0;
+}
+
 static void print_room(const struct context *context, struct table *table, const struct room *room)
 {
     char messages[24], unread[24], last[TIME_TEXT_MAX] = "-";
@@ -94,14 +100,15 @@ static void print_rooms(const struct context *context, const struct rooms *rooms
     static const char *const headings[] = {"ROOM", "MESSAGES", "UNREAD", "LAST"};
     _cleanup_(table_freep) struct table *table = table_new(ELEMENTS(headings), headings);
 
-    for (size_t i = 0; table && i < rooms->count; i++)
-        print_room(context, table, &rooms->list[i]);
+    for (size_t i = 0; table && i < rooms->count; i++) {
+        if (is_shown(&rooms->list[i]))
+            print_room(context, table, &rooms->list[i]);
+    }
     if (!table || context->json)
         return;
     table_print(context, table);
     if (!context->no_legend)
-        printf("%sof the newest %d messages; unread: since chat was left%s\n", dim(context),
-               DISCOVER_MESSAGES, plain(context));
+        printf("%sunread: since chat was left%s\n", dim(context), plain(context));
 }
 
 int verb_rooms(struct context *context, int argc, char **argv)
@@ -120,7 +127,7 @@ int verb_rooms(struct context *context, int argc, char **argv)
     varlink_reply_done(&reply);
     result = rooms_catch_up(context, &rooms, NULL);
     if (result == 0)
-        result = rooms_discover(context, &rooms);
+        result = rooms_fetch(context, &rooms);
     if (result == 0)
         print_rooms(context, &rooms);
     rooms_done(&rooms);

@@ -12,6 +12,7 @@ enum method_watch {
     WATCH_CHANGED = 2,   /* the view or the phase */
     WATCH_ROOM = 4,      /* engine_has_room() */
     WATCH_NAMES = 8,     /* a user's name was found, or is not waited for any more */
+    WATCH_COUNTED = 16,  /* engine_has_counted() */
 };
 
 struct method {
@@ -73,6 +74,9 @@ void tail_event(struct call *call, const struct ring_event *event);
 void history_run(struct call *call); /* control-history.c */
 void export_run(struct call *call);
 void history_stop(struct call *call);
+
+void rooms_run(struct call *call); /* control-rooms.c */
+void rooms_stop(struct call *call);
 
 void import_run(struct call *call); /* control-import.c */
 void import_stop(struct call *call);

@@ -13,7 +13,7 @@ struct control;
 enum quota {
     QUOTA_CONNECTIONS,
     QUOTA_SENDS, /* that are not answered yet */
-    QUOTA_TAILS, /* tails and histories under way */
+    QUOTA_TAILS, /* tails, histories and lists of rooms under way */
     QUOTAS
 };
 

@@ -33,6 +33,11 @@ static void on_room(void *userdata)
     control_schedule(userdata, WATCH_ROOM);
 }
 
+static void on_counted(void *userdata)
+{
+    control_schedule(userdata, WATCH_COUNTED);
+}
+
 static void on_names(void *userdata)
 {
     control_schedule(userdata, WATCH_NAMES);
@@ -213,6 +218,7 @@ int control_new(struct event_base *base, struct engine *engine,
                                                .event = on_event,
                                                .changed = on_changed,
                                                .room = on_room,
+                                               .counted = on_counted,
                                                .userdata = control};
     engine_add_watcher(engine, &control->watcher);
     *ret = control;

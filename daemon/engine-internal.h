@@ -64,6 +64,8 @@ struct engine {
     bool delivered, changed, was_full; /* to be told when the outputs are applied */
     unsigned replies, writes;          /* among the outputs of this turn of the pump */
 
+    uint64_t counts_asked, counts_done; /* of engine_count_rooms() */
+
     /* commands */
     ring_ticket last_ticket;
     struct list waiting[TICKET_LISTS];

@@ -70,6 +70,32 @@ static void on_pruned(void *userdata, const struct store_pruned *pruned)
     }
 }
 
+static void on_counted(void *userdata)
+{
+    struct engine *engine = userdata;
+
+    engine->counts_done++;
+    for (struct engine_watcher *at = engine->watchers, *next; at; at = next) {
+        next = at->next;
+        if (at->counted)
+            at->counted(at->userdata);
+    }
+}
+
+int engine_count_rooms(struct engine *engine, uint64_t *ret)
+{
+    int result = store_submit_rooms(engine->store);
+
+    if (result == 0)
+        *ret = ++engine->counts_asked;
+    return result;
+}
+
+bool engine_has_counted(const struct engine *engine, uint64_t number)
+{
+    return engine->counts_done >= number;
+}
+
 static void on_checked(void *userdata, const char *error)
 {
     if (error)
@@ -127,6 +153,7 @@ int engine_store_open(struct engine *engine, const char *state_directory, char *
                                                      .failed = on_failed,
                                                      .fetched = on_fetched,
                                                      .pruned = on_pruned,
+                                                     .counted = on_counted,
                                                      .checked = on_checked,
                                                      .working = on_working};
     struct timeval interval = {.tv_sec = TICK_SEC};

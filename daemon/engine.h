@@ -99,12 +99,20 @@ struct engine_watcher {
     void (*changed)(void *userdata);
     /* engine_has_room() has become true. */
     void (*room)(void *userdata);
+    /* engine_has_counted() has become true for somebody. */
+    void (*counted)(void *userdata);
     void *userdata;
     struct engine_watcher *next; /* the engine's */
 };
 
 void engine_add_watcher(struct engine *engine, struct engine_watcher *watcher);
 void engine_remove_watcher(struct engine *engine, struct engine_watcher *watcher);
+
+/* Has the store bring its table of rooms up to date with what it was given so far, for
+ * history_read_rooms(): it is once engine_has_counted() is true for `ret`; never where the store
+ * fails. 0 or -ENOMEM. */
+int engine_count_rooms(struct engine *engine, uint64_t *ret);
+bool engine_has_counted(const struct engine *engine, uint64_t number);
 
 /* The clocks, µs: since the boot, and UTC. */
 uint64_t engine_monotonic(void);

@@ -141,7 +141,7 @@ def test_who_is_spoken_to_hears_the_bell_and_others_do_not():
                                           "and host1 too", "nobody is meant"])]
     tail = [{"message": message, "late": False, "cursor": "c"} for message in bob]
     answers = {"Status": [{"status": {**STATUS, "warnings": []}}], "Tail": [*tail, {"cursor": "c"}],
-               "Members": [{**MEMBERS, "warnings": []}]}
+               "Members": [{**MEMBERS, "warnings": []}], "Rooms": [{"rooms": []}]}
     with ManyClients(answers) as fake:
         with Terminal([str(CONTROL), "--socket", fake.path, "chat"]) as chat:
             chat.wait_for("nobody is meant$")
@@ -156,7 +156,7 @@ def test_chat_tells_hosts_of_one_name_apart_as_tail_does():
     """The message is not of the member host1: of one that has left, perhaps for good."""
     tail = [{"message": MESSAGE, "late": False, "cursor": "c"}]
     answers = {"Status": [{"status": {**STATUS, "warnings": []}}], "Tail": [*tail, {"cursor": "c"}],
-               "Members": [{**MEMBERS, "warnings": []}]}
+               "Members": [{**MEMBERS, "warnings": []}], "Rooms": [{"rooms": []}]}
     with ManyClients(answers) as fake:
         command = [str(CONTROL), "--socket", fake.path]
         for verb in ("chat", "tail"):
@@ -351,7 +351,8 @@ def test_fim_lets_the_host_leave_and_ends_chat(chat, daemon):
 
 def test_fim_of_who_may_not_ends_chat_and_says_that_the_host_stays(daemon):
     answers = {"Status": [{"status": {**STATUS, "warnings": []}}],
-               "Tail": [{"cursor": "c"}], "Members": [{**MEMBERS, "warnings": []}],
+               "Tail": [{"cursor": "c"}], "Rooms": [{"rooms": []}],
+               "Members": [{**MEMBERS, "warnings": []}],
                "Leave": [("org.ringchat.PermissionDenied",
                           {"user": "bob", "group": "ringchat-admin"})]}
     with ManyClients(answers) as fake:

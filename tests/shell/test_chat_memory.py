@@ -77,7 +77,8 @@ class Late(ManyClients):
     """Keeps what is sent, and delivers it only when it is let."""
 
     def __init__(self):
-        super().__init__({"Status": [{"status": {**STATUS, "warnings": []}}], "Members": [MEMBERS]})
+        super().__init__({"Status": [{"status": {**STATUS, "warnings": []}}],
+                          "Members": [MEMBERS], "Rooms": [{"rooms": []}]})
         self.sent = None
         self.released = threading.Event()
 
@@ -119,7 +120,8 @@ class Repairing(ManyClients):
     """Brings older messages, waits, and then says that all have come."""
 
     def __init__(self, count):
-        super().__init__({"Status": [{"status": {**STATUS, "warnings": []}}], "Members": [MEMBERS]})
+        super().__init__({"Status": [{"status": {**STATUS, "warnings": []}}],
+                          "Members": [MEMBERS], "Rooms": [{"rooms": []}]})
         self.count = count
         self.finish = threading.Event()
 

@@ -4,19 +4,18 @@ import pathlib
 import shutil
 
 import pytest
-from fake import CONTROL, MEMBERS, MESSAGE, Daemon, control
+from fake import CONTROL, MEMBERS, Daemon, control
 from terminal import Terminal
 
 COMPLETION = pathlib.Path(__file__).parents[2] / "ctl" / "completion"
 NODES = {**MEMBERS, "members": [
     {**MEMBERS["members"][0], "name": name} for name in ("alpha", "beta~3f2a", "bravo")]}
-ROOMS = [{"message": {**MESSAGE, "room": room}, "late": False, "cursor": "c"}
-         for room in ("main", "operations", "main")]
+ROOMS = [{"rooms": [{"name": room, "messages": 1, "last": 1}]} for room in ("main", "operations")]
 
 
 @pytest.fixture
 def daemon():
-    with Daemon({"Members": [NODES], "Tail": ROOMS}) as made:
+    with Daemon({"Members": [NODES], "Rooms": ROOMS}) as made:
         yield made
 
 
@@ -25,7 +24,7 @@ def running_shell(request, tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp(request.param)
     if shutil.which(request.param) is None:
         pytest.skip(f"there is no {request.param}")
-    with Daemon({"Members": [NODES], "Tail": ROOMS}) as daemon:
+    with Daemon({"Members": [NODES], "Rooms": ROOMS}) as daemon:
         environment = {"PATH": f"{CONTROL.parent}:/usr/bin:/bin", "RINGCHAT_SOCKET": daemon.path}
         command = shell_command(request.param, tmp_path, environment)
         with Terminal(command, columns=100, environment=environment) as terminal:

@@ -36,6 +36,7 @@ ANSWERS = {
              *({"event": {**EVENT, "event": event}, "cursor": "c-2"} for event in (
                  "joined", "left", "failed", "leader", "merged")), {"cursor": "c-2"}],
     "History": [{"messages": [MESSAGE, MESSAGE]}],
+    "Rooms": [{"rooms": [{"name": "ops", "messages": 2, "last": 1795465868402494}]}],
     "Export": [{"messages": [MESSAGE]}],
     "Import": [{"imported": 0, "known": 0,
                 "refused": [{"index": 0, "reason": "it is no message"}]}],
@@ -53,7 +54,7 @@ ANSWERS = {
 VERBS = {
     "status": (["status"], "Status"), "members": (["members"], "Members"),
     "members --refresh": (["members", "--refresh"], "Members"), "ring": (["ring"], "Members"),
-    "rooms": (["rooms"], "Tail"), "tail": (["tail", "--events"], "Tail"),
+    "rooms": (["rooms"], "Rooms"), "tail": (["tail", "--events"], "Tail"),
     "history": (["history"], "History"), "export": (["export"], "Export"),
     "doctor": (["doctor"], "Doctor"), "elect": (["elect", "host1"], "Elect"),
     "wait": (["wait", "--members", "1"], "Wait"), "leave": (["leave"], "Leave"),

@@ -1,5 +1,5 @@
-"""The whole screens of status, members and history on a narrow, a usual and a wide terminal: a line
-that does not fit is folded by the terminal, nothing is cut and no column is lost."""
+"""The whole screens of status, members, rooms and history on a narrow, a usual and a wide
+terminal: a line that does not fit is folded there, nothing is cut and no column is lost."""
 
 import pytest
 from fake import CONTROL, MEMBERS, MESSAGE, STATUS, ManyClients
@@ -16,6 +16,11 @@ ANSWERS = {
         MEMBERS["members"][0],
         {**MEMBERS["members"][0], "position": 1, "id": FAR_ID, "name": FAR, "leader": False,
          "self": False, "address": "[fd00::abcd]:7263", "hop_usec": 25000}]}],
+    "Tail": [{"cursor": "c"}],
+    "Rooms": [{"rooms": [{"name": "backup of the databases", "messages": 1204,
+                          "last": MESSAGE["sent"] - 9 * HOURS},
+                         {"name": "main", "messages": 1000000, "last": MESSAGE["sent"]}]},
+              {"rooms": [{"name": "\x1b[2J", "messages": 1, "last": MESSAGE["sent"]}]}],
     "History": [{"messages": [
         {**MESSAGE, "origin": STATUS["id"]},
         {**MESSAGE, "origin": FAR_ID, "node": FAR, "room": "ops", "sent": MESSAGE["sent"] +
@@ -40,6 +45,12 @@ POSITION  NAME      ADDRESS            ROLE               SINCE                H
 0         host1     10.0.0.1:7263      leader, this host  2026-11-23 20:31:08  89 us    1
 1         far-host  [fd00::abcd]:7263  member             2026-11-23 20:31:08  25.0 ms  1
 2 members, view 2-00000000000000aa""",
+    "rooms": """\
+ROOM                     MESSAGES  UNREAD  LAST
+\\x1b[2J                  1         0       2026-11-23 20:31:08
+backup of the databases  1204      0       2026-11-23 11:31:08
+main                     1000000   0       2026-11-23 20:31:08
+unread: since chat was left""",
     "history": """\
 -- Mon 2026-11-23 --
 20:31:08 alice@host1  hi
