@@ -132,6 +132,8 @@ static void shake_hands(struct stream *stream)
     if (result > 0) {
         event_del(stream->readable);
         stream->open = true;
+        /* Those who have proved themselves are few, and talk often. */
+        SSL_clear_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS);
         stream->callbacks.open(stream->userdata);
         return;
     }
