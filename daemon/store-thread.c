@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -35,12 +36,14 @@ struct store_thread {
     bool hurried;     /* the thread's: it has other work, but it is time for a step */
     pthread_t thread;
     bool running;
-    bool held, has_held; /* the loop's: store_thread_hold(), and something came since */
+    bool held; /* the loop's: store_thread_hold() */
 
+    /* Posted for a thread that sleeps; a condition would take two calls of the kernel more. */
+    sem_t work;
     pthread_mutex_t mutex;
-    pthread_cond_t work;
     /* under the mutex */
     bool stopping, damaged;
+    bool sleeping;  /* the thread waits for work, or is about to */
     bool unawaited; /* writes that are done wake nobody */
     struct jobs waiting, done;
 };
@@ -225,17 +228,44 @@ static bool step(struct store_thread *thread)
     return result == SQLITE_OK;
 }
 
-/* Waits a moment for something to do. False: nothing has come. */
-static bool wait_a_moment(struct store_thread *thread)
+static bool has_work(const struct store_thread *thread)
 {
-    uint64_t until = monotonic_usec() + STORE_QUIET_USEC;
+    return thread->waiting.first || thread->stopping;
+}
+
+/* Waits until there is something to do, or until that time (0: for ever). The mutex is held, and
+ * let go meanwhile. */
+static void wait_for_work(struct store_thread *thread, uint64_t until)
+{
     struct timespec time = {.tv_sec = (time_t)(until / USEC_PER_SEC),
                             .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
     int result = 0;
 
-    while (!thread->waiting.first && !thread->stopping && result == 0)
-        result = pthread_cond_timedwait(&thread->work, &thread->mutex, &time);
-    return thread->waiting.first || thread->stopping;
+    while (!has_work(thread) && (result == 0 || errno == EINTR)) {
+        thread->sleeping = true;
+        pthread_mutex_unlock(&thread->mutex);
+        result =
+            until ? sem_clockwait(&thread->work, CLOCK_MONOTONIC, &time) : sem_wait(&thread->work);
+        pthread_mutex_lock(&thread->mutex);
+    }
+    thread->sleeping = false;
+}
+
+/* The mutex is held. */
+static bool must_be_woken(struct store_thread *thread)
+{
+    bool sleeping = thread->sleeping && has_work(thread);
+
+    if (sleeping)
+        thread->sleeping = false;
+    return sleeping;
+}
+
+/* Whether something comes within a moment. */
+static bool is_busy(struct store_thread *thread)
+{
+    wait_for_work(thread, monotonic_usec() + STORE_QUIET_USEC);
+    return has_work(thread);
 }
 
 /* All that waits. False: nothing does, and it is time for a step. NULL: the store is being closed.
@@ -247,10 +277,9 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
     pthread_mutex_lock(&thread->mutex);
     thread->hurried = monotonic_usec() - thread->stepped > STORE_STEP_USEC;
     if (thread->has_steps && !thread->stopping)
-        quiet =
-            thread->hurried || (thread->quiet && !thread->waiting.first) || !wait_a_moment(thread);
-    while (!quiet && !thread->waiting.first && !thread->stopping)
-        pthread_cond_wait(&thread->work, &thread->mutex);
+        quiet = thread->hurried || (thread->quiet && !thread->waiting.first) || !is_busy(thread);
+    if (!quiet)
+        wait_for_work(thread, 0);
     *ret = quiet ? NULL : jobs_take(&thread->waiting);
     thread->quiet = quiet;
     pthread_mutex_unlock(&thread->mutex);
@@ -357,21 +386,26 @@ void store_thread_await(struct store_thread *thread, bool await)
 /* It is told without the mutex, or it would wake only to wait for that. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job)
 {
+    bool wake;
+
     pthread_mutex_lock(&thread->mutex);
     jobs_append(&thread->waiting, job);
+    wake = !thread->held && must_be_woken(thread);
     pthread_mutex_unlock(&thread->mutex);
-    thread->has_held = thread->held;
-    if (!thread->held)
-        pthread_cond_signal(&thread->work);
+    if (wake)
+        sem_post(&thread->work);
 }
 
 void store_thread_hold(struct store_thread *thread, bool hold)
 {
+    bool wake;
+
     thread->held = hold;
-    if (hold || !thread->has_held)
-        return;
-    thread->has_held = false;
-    pthread_cond_signal(&thread->work);
+    pthread_mutex_lock(&thread->mutex);
+    wake = !hold && must_be_woken(thread);
+    pthread_mutex_unlock(&thread->mutex);
+    if (wake)
+        sem_post(&thread->work);
 }
 
 bool store_thread_is_gone(const struct store_thread *thread)
@@ -404,16 +438,6 @@ static int start(struct store_thread *thread)
     return -result;
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 int store_thread_new(struct event_base *base, struct store_writer *writer, const char *path,
                      const struct store_callbacks *callbacks, void *userdata,
                      struct store_thread **ret)
@@ -432,7 +456,7 @@ int store_thread_new(struct event_base *base, struct store_writer *writer, const
     jobs_init(&thread->waiting);
     jobs_init(&thread->done);
     pthread_mutex_init(&thread->mutex, NULL);
-    init_condition(&thread->work);
+    sem_init(&thread->work, 0, 0);
     thread->has_steps = true;
     thread->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     result = thread->wakeup < 0 ? -errno : 0;
@@ -455,8 +479,8 @@ void store_thread_free(struct store_thread *thread)
     if (thread->running) {
         pthread_mutex_lock(&thread->mutex);
         thread->stopping = true;
-        pthread_cond_signal(&thread->work);
         pthread_mutex_unlock(&thread->mutex);
+        sem_post(&thread->work);
         pthread_join(thread->thread, NULL);
     }
     if (thread->event)
@@ -466,6 +490,6 @@ void store_thread_free(struct store_thread *thread)
     jobs_free(jobs_take(&thread->done));
     store_writer_free(thread->writer);
     pthread_mutex_destroy(&thread->mutex);
-    pthread_cond_destroy(&thread->work);
+    sem_destroy(&thread->work);
     free(thread);
 }
