@@ -292,6 +292,10 @@
 /* Rooms whose sums the store keeps before it writes them: as many as talk within a second. */
 #define STORE_ROOMS_MAX 256
 
+/* Messages that are to be in those sums before it writes them by itself: so that a lone one costs
+ * no page of the table, and few are counted again after a kill. */
+#define STORE_ROOMS_MESSAGES 1000
+
 /* Bytes of messages whose words are indexed in one step, of one origin: some 10 ms, in which the
  * index is written once; while other work waits, and messages that are removed in one: some ms. */
 #define INDEX_STEP_BYTES (256 * 1024)

@@ -1,9 +1,10 @@
 /* The rooms and what each has: `room` in the database.
  *
  * A row in each commit would be one page more that every message waits for. So the sums of what was
- * written are kept here, and go into the database with what is done when nothing else is: in a
- * step, before somebody reads them, and at the end. `counted` says in the same transaction which
- * messages they have: what a process that was killed had not written yet, the next one counts.
+ * written are kept here, and go into the database when many have come together, before somebody
+ * reads them, with what retention removes, and at the end. `counted` says in the same transaction
+ * which messages they have: what a process that was killed had not written yet, the next one
+ * counts.
  *
  * A message with several keys counts once, by the one that was stored first. What retention removes
  * is the oldest, so the newest of a room stays known until the room is empty, and goes with it. */
@@ -82,7 +83,7 @@ static int write_rows(struct store_writer *writer)
 
     for (size_t i = 0; result == SQLITE_OK && i < rooms->count; i++)
         result = write_room(writer, &rooms->list[i]);
-    rooms->count = rooms->last = 0;
+    rooms->count = rooms->last = rooms->messages = 0;
     return result;
 }
 
@@ -99,7 +100,7 @@ static int get(struct store_writer *writer, struct bytes name, struct store_room
         at = position(rooms, name);
     if (!is_at(rooms, at, name) && rooms->count == ELEMENTS(rooms->list)) {
         result = write_rows(writer);
-        rooms->spilled = true;
+        rooms->due = true;
         at = 0;
     }
     if (result != SQLITE_OK)
@@ -119,6 +120,7 @@ int store_rooms_add(struct store_writer *writer, struct bytes name, uint64_t hlc
     if (result != SQLITE_OK)
         return result;
     room->messages++;
+    writer->rooms.messages++;
     if (hlc > room->hlc) {
         room->hlc = hlc;
         room->sent = sent;
@@ -131,9 +133,11 @@ int store_rooms_subtract(struct store_writer *writer, struct bytes name)
     struct store_room *room;
     int result = get(writer, name, &room);
 
-    if (result == SQLITE_OK)
-        room->messages--;
-    return result;
+    if (result != SQLITE_OK)
+        return result;
+    room->messages--;
+    writer->rooms.due = true;
+    return SQLITE_OK;
 }
 
 /* ---- what is counted ---- */
@@ -160,8 +164,13 @@ int store_rooms_write(struct store_writer *writer)
                 result = store_origin_count(writer, writer->origins[i], interval);
         }
     }
-    writer->rooms.spilled = false;
+    writer->rooms.due = false;
     return result;
+}
+
+int store_rooms_write_many(struct store_writer *writer)
+{
+    return writer->rooms.messages >= STORE_ROOMS_MESSAGES ? store_rooms_write(writer) : SQLITE_OK;
 }
 
 /* Of several keys of a message only the first one counts. */
@@ -220,7 +229,7 @@ static int count_some(struct store_writer *writer, struct store_origin *origin,
     free(packets);
     if (result == SQLITE_OK)
         result = write_rows(writer);
-    writer->rooms.spilled = false;
+    writer->rooms.due = false;
     return result == SQLITE_OK ? store_origin_count(writer, origin, interval) : result;
 }
 

@@ -17,7 +17,9 @@ int store_writer_step(struct store_writer *writer, bool hurried, struct store_pr
         result =
             store_index_step(writer, hurried ? INDEX_HURRIED_BYTES : INDEX_STEP_BYTES, ret_more);
     if (result == SQLITE_OK)
-        result = store_writer_write_rooms(writer);
+        result = store_rooms_write_many(writer);
+    if (result == SQLITE_OK)
+        result = store_writer_commit(writer);
     if (result == SQLITE_OK && !*ret_more)
         result = store_shrink_step(writer, ret_more);
     return result;

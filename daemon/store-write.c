@@ -112,7 +112,7 @@ int store_writer_commit(struct store_writer *writer)
 
     if (!writer->open)
         return SQLITE_OK;
-    result = writer->rooms.spilled ? store_rooms_write(writer) : SQLITE_OK;
+    result = writer->rooms.due ? store_rooms_write(writer) : SQLITE_OK;
     if (result == SQLITE_OK)
         result = store_origins_write(writer);
     if (result == SQLITE_OK)

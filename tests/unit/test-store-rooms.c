@@ -102,12 +102,19 @@ static void test_rooms_have_what_was_written_to_them(void **state)
     assert_int_equal(messages_of(fixture, "main"), 1);
 }
 
-static void test_the_store_writes_them_by_itself(void **state)
+static void test_the_store_writes_many_by_itself_and_few_at_the_end(void **state)
 {
     struct fixture *fixture = *state;
 
-    say_in_rooms(fixture, 100, 7);
+    say_in_rooms(fixture, STORE_ROOMS_MESSAGES, 7);
     fixture_leave_alone(fixture, WRONG_ROOMS);
+    fixture_wait(fixture, STORED,
+                 submit_to(fixture, text("few"), &(struct message_key){1, origin_of(5), 1}, false));
+    fixture_leave_alone(fixture, UNINDEXED);
+    assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 1);
+    fixture_close(fixture);
+    assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
+    fixture_open(fixture);
 }
 
 static void test_more_rooms_than_are_kept_in_memory(void **state)
@@ -256,7 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_rooms_have_what_was_written_to_them),
-        WITH_STORE(test_the_store_writes_them_by_itself),
+        WITH_STORE(test_the_store_writes_many_by_itself_and_few_at_the_end),
         WITH_STORE(test_more_rooms_than_are_kept_in_memory),
         WITH_STORE(test_a_message_with_several_keys_counts_once),
         WITH_STORE(test_a_room_goes_with_its_last_message),
