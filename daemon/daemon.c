@@ -123,12 +123,12 @@ static void log_warnings(struct daemon *daemon, const struct config *config)
 }
 
 /* The start takes long: an upgrade, or a check, of a large history. */
-static void on_working(void *userdata, enum store_work work, int percent)
+static bool on_working(void *userdata, enum store_work work, int percent)
 {
     struct daemon *daemon = userdata;
 
-    starting_working(&daemon->starting, daemon->options->socket_path, daemon->journal, work,
-                     percent);
+    return starting_working(&daemon->starting, daemon->options->socket_path, daemon->journal, work,
+                            percent);
 }
 
 static void on_nudged(void *userdata)
@@ -442,10 +442,19 @@ int daemon_run(const struct daemon_options *options, struct config *config)
     _cleanup_free_ char *error = NULL;
     int result;
 
+    /* The threads that begin here take no signals either. */
+    starting_begin(&daemon.starting);
     daemon.journal = journal_new();
     check(daemon.journal != NULL);
     result = start(&daemon, &error);
     starting_done(&daemon.starting);
+    if (result < 0 && daemon.starting.stopped) {
+        journal_log(daemon.journal, LINE_STARTING,
+                    "stopped before that was done; it begins anew at the next start");
+        supervisor_stopping();
+        stop(&daemon);
+        return EXIT_SUCCESS;
+    }
     if (result < 0) {
         journal_log(daemon.journal, LINE_CANNOT_START, "%s", error ? error : strerror(-result));
         supervisor_failed(error ? error : "cannot start", -result);

@@ -140,11 +140,11 @@ static void tell_of_damage(struct engine *engine)
                     "%u messages that waited to be sent were found in it, and will be", salvaged);
 }
 
-static void on_working(void *userdata, enum store_work work, int percent)
+static bool on_working(void *userdata, enum store_work work, int percent)
 {
     struct engine *engine = userdata;
 
-    engine->callbacks.working(engine->callbacks.userdata, work, percent);
+    return engine->callbacks.working(engine->callbacks.userdata, work, percent);
 }
 
 int engine_store_open(struct engine *engine, const char *state_directory, char **ret_error)

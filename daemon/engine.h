@@ -23,8 +23,8 @@ struct engine_callbacks {
     /* What was in the inbox when engine_nudge() was called has been taken. */
     void (*nudged)(void *userdata);
     /* Called often from inside engine_new() while it takes its time and gets on: see
-     * store-progress.h. */
-    void (*working)(void *userdata, enum store_work work, int percent);
+     * store-progress.h. Returns whether to go on: else that fails with -ECANCELED. */
+    bool (*working)(void *userdata, enum store_work work, int percent);
     void *userdata;
 };
 

@@ -105,8 +105,8 @@ static void log_first(struct starting *starting, const char *socket_path, struct
     describe(starting, text);
     journal_log(journal, LINE_STARTING, "%s; nobody is served until that is done", text);
     make_file(starting, socket_path);
-    if (starting->path)
-        write_file(starting);
+    /* A bar takes the place of further lines at once. */
+    starting->shown_at = 0;
 }
 
 static void log_further(struct starting *starting, struct journal *journal)
@@ -120,7 +120,25 @@ static void log_further(struct starting *starting, struct journal *journal)
     journal_log(journal, LINE_STARTING, "%s", text);
 }
 
-void starting_working(struct starting *starting, const char *socket_path, struct journal *journal,
+void starting_begin(struct starting *starting)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, &starting->signals);
+}
+
+static bool is_stop_signalled(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+bool starting_working(struct starting *starting, const char *socket_path, struct journal *journal,
                       enum store_work work, int percent)
 {
     uint64_t now = engine_monotonic();
@@ -137,12 +155,16 @@ void starting_working(struct starting *starting, const char *socket_path, struct
         log_first(starting, socket_path, journal);
     if (starting->shown_at == 0 || now - starting->shown_at >= SHOW_USEC)
         show(starting, now);
+    starting->stopped = is_stop_signalled();
+    return !starting->stopped;
 }
 
 void starting_done(struct starting *starting)
 {
     if (starting->bar)
         fputs("\033[K", stderr);
+    /* What has come meanwhile comes to the loop, where there will be one. */
+    pthread_sigmask(SIG_SETMASK, &starting->signals, NULL);
     if (!starting->path)
         return;
     unlink(starting->path);

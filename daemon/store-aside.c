@@ -87,7 +87,8 @@ static int copy_pages(sqlite3_backup *backup, int fd, struct store_progress *pro
         /* At once the disk could take longer for it than systemd waits for a word. */
         if (fdatasync(fd) < 0)
             return SQLITE_IOERR_FSYNC;
-        store_progress_advance(progress);
+        if (!store_progress_advance(progress))
+            return SQLITE_INTERRUPT;
     }
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }

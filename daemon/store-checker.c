@@ -83,19 +83,24 @@ static bool gets_on(pthread_t thread, struct timespec *spent)
     return more;
 }
 
-int store_checker_run(sqlite3 *database, const struct store_progress *progress)
+int store_checker_run(sqlite3 *database, struct store_progress *progress)
 {
     struct watched_check watched = {.database = database};
     struct timespec spent = {0};
+    bool stopped = false;
     pthread_t thread;
 
     if (!progress->working || spawn(&thread, run_watched, &watched) < 0)
         return store_check_all(database);
     while (!has_ended(thread)) {
-        if (gets_on(thread, &spent))
-            progress->working(progress->userdata, STORE_CHECK, STORE_PERCENT_UNKNOWN);
+        if (!stopped && gets_on(thread, &spent) && !store_progress_check(progress))
+            stopped = true;
+        /* Again and again: between two statements of the check it would stop none. */
+        if (stopped)
+            sqlite3_interrupt(database);
     }
-    return watched.result;
+    /* What half a check finds means nothing. */
+    return stopped ? SQLITE_INTERRUPT : watched.result;
 }
 
 /* ---- beside everything else ---- */

@@ -11,7 +11,7 @@ struct store_checker;
 /* Checks the whole database and returns SQLite's code. `progress` (whose `working` may be NULL) is
  * told meanwhile from the caller's thread, for as long as the check gets processor time: SQLite's
  * own handler would not be called during most of a check, before version 3.41. */
-int store_checker_run(sqlite3 *database, const struct store_progress *progress);
+int store_checker_run(sqlite3 *database, struct store_progress *progress);
 
 /* Begins to check the database at `path`, with a handle of its own. `done` is called from the loop,
  * once, with 0 or a code of SQLite. 0 or a negative errno. */

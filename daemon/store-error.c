@@ -27,6 +27,8 @@ int store_schema_errno(int result)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return -EBUSY;
+    case SQLITE_INTERRUPT:
+        return -ECANCELED;
     }
     return -EIO;
 }
@@ -55,6 +57,8 @@ static const char *cure(int result)
         return "another program has it locked; end that, then restart ringchatd";
     case SQLITE_NOMEM:
         return "free some memory, then restart ringchatd";
+    case SQLITE_INTERRUPT:
+        return "it is as it was before";
     }
     return "check the disk and the kernel's log (journalctl -k), then restart ringchatd";
 }

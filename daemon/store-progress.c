@@ -5,12 +5,13 @@
 /* 100 is for what is done: after the last step comes the commit, whose share nobody knows. */
 #define PERCENT_BEFORE_END 99
 
-static void tell(struct store_progress *progress, int percent)
+static bool tell(struct store_progress *progress, int percent)
 {
+    enum store_work work = progress->upgrading ? STORE_UPGRADE : STORE_CHECK;
+
     progress->told = true;
-    if (progress->working)
-        progress->working(progress->userdata, progress->upgrading ? STORE_UPGRADE : STORE_CHECK,
-                          percent);
+    return !progress->working || progress->working(progress->userdata, work, percent) ||
+           progress->to_the_end;
 }
 
 static int percent_of(const struct store_progress *progress)
@@ -20,16 +21,20 @@ static int percent_of(const struct store_progress *progress)
     return (int)MIN(progress->done * 100 / progress->total, (uint64_t)PERCENT_BEFORE_END);
 }
 
-void store_progress_advance(struct store_progress *progress)
+bool store_progress_advance(struct store_progress *progress)
 {
     progress->done = MIN(progress->done + STORE_PROGRESS_STEPS, progress->bound);
-    tell(progress, percent_of(progress));
+    return tell(progress, percent_of(progress));
+}
+
+bool store_progress_check(struct store_progress *progress)
+{
+    return tell(progress, STORE_PERCENT_UNKNOWN);
 }
 
 static int on_progress(void *userdata)
 {
-    store_progress_advance(userdata);
-    return 0;
+    return !store_progress_advance(userdata);
 }
 
 void store_progress_attach(struct store_progress *progress, sqlite3 *database)

@@ -17,9 +17,11 @@ enum store_work {
 
 struct store_progress {
     /* Called often while the database works. `percent`: 0 to 100, never less than before, 100 once
-     * an upgrade is done; or STORE_PERCENT_UNKNOWN. NULL: nobody wants to know. */
-    void (*working)(void *userdata, enum store_work work, int percent);
+     * an upgrade is done; or STORE_PERCENT_UNKNOWN. Returns whether to go on: else the work ends
+     * with SQLITE_INTERRUPT, and the database is as it was before. NULL: nobody wants to know. */
+    bool (*working)(void *userdata, enum store_work work, int percent);
     void *userdata;
+    bool to_the_end; /* whatever `working` returns */
 
     /* Kept by the functions below, zero at first. In steps: */
     uint64_t total; /* of the upgrade, as estimated; 0: not known */
@@ -46,5 +48,9 @@ void store_progress_end(struct store_progress *progress);
 void store_progress_begin_part(struct store_progress *progress, uint64_t steps);
 void store_progress_end_part(struct store_progress *progress);
 
-/* It has got on by STORE_PROGRESS_STEPS: for work that is not done by SQLite's machine. */
-void store_progress_advance(struct store_progress *progress);
+/* It has got on by STORE_PROGRESS_STEPS: for work that is not done by SQLite's machine. Whether to
+ * go on. */
+bool store_progress_advance(struct store_progress *progress);
+
+/* The same of a check, which is told of only. */
+bool store_progress_check(struct store_progress *progress);

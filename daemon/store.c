@@ -230,7 +230,9 @@ static int check_database(struct store *store, sqlite3 *database, struct store_p
 static int try_open(struct store *store, struct store_writer **ret, char **ret_error)
 {
     struct store_progress progress = {.working = store->callbacks.working,
-                                      .userdata = store->userdata};
+                                      .userdata = store->userdata,
+                                      /* Else what is salvaged for the new one would be lost. */
+                                      .to_the_end = store->aside != NULL};
     sqlite3 *database = NULL;
     int result = store_schema_open(store->path, &progress, &database, ret_error);
 

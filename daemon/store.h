@@ -55,8 +55,8 @@ struct store_callbacks {
     /* A check of the whole database is done: it is sound, or (with a text) it is not. */
     void (*checked)(void *userdata, const char *error);
     /* Opening takes its time and gets on: see store-progress.h. Called from inside store_open(),
-     * often; may be NULL. */
-    void (*working)(void *userdata, enum store_work work, int percent);
+     * often; may be NULL. Returns whether to go on: else that fails with -ECANCELED. */
+    bool (*working)(void *userdata, enum store_work work, int percent);
 };
 
 /* Opens or makes the database `history.db` in the directory `state_directory` (which exists),

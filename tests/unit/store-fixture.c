@@ -77,24 +77,36 @@ static void on_checked(void *userdata, const char *error)
     completion->error = error ? strdup(error) : NULL;
 }
 
-static void on_working(void *userdata, enum store_work work, int percent)
+static bool on_working(void *userdata, enum store_work work, int percent)
 {
     struct fixture *fixture = userdata;
 
     assert_true(fixture->worked < WORKED_MAX);
     assert_true(work == STORE_UPGRADE || percent == STORE_PERCENT_UNKNOWN);
     fixture->percents[fixture->worked++] = percent;
+    return fixture->worked != fixture->stop_at;
+}
+
+static const struct store_callbacks callbacks = {.stored = on_stored,
+                                                 .failed = on_failed,
+                                                 .fetched = on_fetched,
+                                                 .pruned = on_pruned,
+                                                 .counted = on_counted,
+                                                 .checked = on_checked,
+                                                 .working = on_working};
+
+int fixture_try_open(struct fixture *fixture)
+{
+    char *error = NULL;
+    int result =
+        store_open(fixture->directory, fixture->base, &callbacks, fixture, &fixture->store, &error);
+
+    free(error);
+    return result;
 }
 
 void fixture_open(struct fixture *fixture)
 {
-    static const struct store_callbacks callbacks = {.stored = on_stored,
-                                                     .failed = on_failed,
-                                                     .fetched = on_fetched,
-                                                     .pruned = on_pruned,
-                                                     .counted = on_counted,
-                                                     .checked = on_checked,
-                                                     .working = on_working};
     char *error = NULL;
     int result =
         store_open(fixture->directory, fixture->base, &callbacks, fixture, &fixture->store, &error);

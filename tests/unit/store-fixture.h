@@ -28,6 +28,7 @@ struct fixture {
     ring_ticket has_counted;          /* and answered */
     size_t worked;                    /* how often opening said that it gets on, */
     int percents[WORKED_MAX];         /* and how far it was */
+    size_t stop_at;                   /* it is stopped when it says so for the n-th time */
     size_t count;                     /* completions so far, in their order */
     struct completion *completions;
 };
@@ -37,6 +38,8 @@ int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 
 void fixture_open(struct fixture *fixture);
+/* Where it may fail; returns what store_open() does. */
+int fixture_try_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
 
 /* As after a restart: closed and opened again. */

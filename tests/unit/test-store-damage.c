@@ -186,10 +186,11 @@ static void test_a_sound_database_passes_the_check_in_the_background(void **stat
     assert_null(fixture_wait(fixture, CHECKED, 0)->error);
 }
 
-static void count_work(void *userdata, enum store_work work, int percent)
+static bool count_work(void *userdata, enum store_work work, int percent)
 {
     assert_true(work == STORE_CHECK && percent == STORE_PERCENT_UNKNOWN);
     ++*(size_t *)userdata;
+    return true;
 }
 
 static void test_after_an_unclean_end_damage_is_found_before_the_start(void **state)
@@ -301,8 +302,8 @@ static void test_an_older_database_is_copied_and_brought_up_to_date(void **state
     history_search_free(search);
 }
 
-/* A database of the first version with so many messages more, which is opened. */
-static void open_an_older_one(struct fixture *fixture, unsigned messages)
+/* A database of the first version with so many messages more. */
+static void make_an_older_one(struct fixture *fixture, unsigned messages)
 {
     char text[512];
 
@@ -318,6 +319,11 @@ static void open_an_older_one(struct fixture *fixture, unsigned messages)
                  messages + 4, messages + 4);
         fixture_sql(fixture, text);
     }
+}
+
+static void open_an_older_one(struct fixture *fixture, unsigned messages)
+{
+    make_an_older_one(fixture, messages);
     fixture->worked = 0;
     fixture_open(fixture);
     assert_int_equal(store_get_contents(fixture->store)->messages, messages + 3);
@@ -354,6 +360,54 @@ static void test_an_upgrade_says_how_far_it_is(void **state)
     assert_int_equal(fixture->percents[count - 1], 100);
 }
 
+static void open_and_stop(struct fixture *fixture, size_t at)
+{
+    fixture->worked = 0;
+    fixture->stop_at = at;
+    assert_int_equal(fixture_try_open(fixture), -ECANCELED);
+    assert_int_equal(fixture->worked, at);
+    fixture->stop_at = 0;
+}
+
+/* While it is copied, and in the middle of the steps; SQLite counts for the database as a whole. */
+static void test_an_upgrade_that_is_stopped_leaves_the_database_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_an_older_one(fixture, 200000);
+    for (size_t at = 1; at < 60; at += 19) {
+        open_and_stop(fixture, at);
+        assert_int_equal(fixture_number(fixture, "PRAGMA user_version"), 1);
+    }
+    fixture_open(fixture);
+    assert_int_equal(fixture_number(fixture, "PRAGMA user_version"), 4);
+    assert_int_equal(store_get_contents(fixture->store)->messages, 200003);
+    assert_null(store_get_notice(fixture->store, &(unsigned){0}));
+}
+
+static void test_a_check_that_is_stopped_finds_nothing_and_is_made_at_the_next_start(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_sql(fixture, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                         " WHERE i < 200000)"
+                         "INSERT INTO message SELECT i, 1, i, 0, 0, randomblob(16), i, 0, 'u', 'n',"
+                         "    'main', 'one of many', 0 FROM n;"
+                         "INSERT INTO origin VALUES(1, randomblob(16));"
+                         "INSERT INTO held VALUES(1, 1, 200000, 0)");
+    fixture_close(fixture);
+    for (size_t i = 1; i <= 2; i++) {
+        fixture_sql(fixture, "UPDATE session SET clean = 0");
+        open_and_stop(fixture, i);
+        assert_int_equal(fixture_number(fixture, "SELECT clean FROM session"), 0);
+    }
+    fixture->worked = 0;
+    fixture_open(fixture);
+    assert_true(fixture->worked > 0);
+    assert_int_equal(store_get_contents(fixture->store)->messages, 200000);
+    assert_null(store_get_notice(fixture->store, &(unsigned){0}));
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -371,6 +425,8 @@ int main(void)
         WITH_STORE(test_an_older_database_is_copied_and_brought_up_to_date),
         WITH_STORE(test_the_upgrade_of_a_large_database_says_that_it_gets_on),
         WITH_STORE(test_an_upgrade_says_how_far_it_is),
+        WITH_STORE(test_an_upgrade_that_is_stopped_leaves_the_database_as_it_was),
+        WITH_STORE(test_a_check_that_is_stopped_finds_nothing_and_is_made_at_the_next_start),
     };
 
     return cmocka_run_group_tests_name("store-damage", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 """What systemd does with the service beyond starting and stopping it: on demand, watched, reloaded,
 several at once."""
 
+import contextlib
 import os
 import pty
 import re
@@ -152,8 +153,9 @@ def old_database(path, messages):
     database.close()
 
 
-def told_at_start(directory, stderr=subprocess.DEVNULL):
-    """What the daemon tells systemd until it is ready, with its state in `directory`/state."""
+def told_at_start(directory, stderr=subprocess.DEVNULL, until=r"^READY=1$"):
+    """What the daemon, with its state in `directory`/state, tells systemd until it says that, is
+    told to end, and has ended well."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(directory / "notify"))
         notify.settimeout(PATIENCE)
@@ -162,10 +164,14 @@ def told_at_start(directory, stderr=subprocess.DEVNULL):
              str(directory / "state"), "--socket", str(directory / "control")],
             stderr=stderr, env={"NOTIFY_SOCKET": str(directory / "notify")})
         told = [""]
-        while "READY=1" not in told[-1].split("\n"):
+        while not re.search(until, told[-1], re.M):
             told.append(notify.recv(4096).decode())
         daemon.terminate()
         assert daemon.wait(PATIENCE) == 0
+        notify.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                told.append(notify.recv(4096).decode())
     (directory / "notify").unlink()
     return told
 
@@ -184,6 +190,35 @@ def test_a_start_asks_systemd_to_wait_for_a_long_upgrade_or_check_of_the_history
     with sqlite3.connect(tmp_path / "state/history.db") as database:
         database.execute("UPDATE session SET clean = 0")
     assert asks_to_wait(told_at_start(tmp_path), "checking")
+
+
+def test_a_start_that_takes_long_ends_at_once_when_it_is_stopped_and_begins_anew(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    path = tmp_path / "state/history.db"
+
+    def number(statement):
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return database.execute(statement).fetchone()[0]
+
+    def stopped(what):
+        with open(tmp_path / "log", "w+", encoding="utf-8") as log:
+            told = told_at_start(tmp_path, log, rf"^STATUS={what} the history")
+            assert not any("READY=1" in one for one in told) and "STOPPING=1" in told[-1]
+            log.seek(0)
+            return "stopped before that was done" in log.read()
+
+    old_database(path, 200000)
+    assert stopped("upgrading") and number("PRAGMA user_version") == 1
+    told_at_start(tmp_path)
+    upgraded = number("PRAGMA user_version")
+    assert upgraded > 1
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE session SET clean = 0")
+    assert stopped("checking") and number("SELECT clean FROM session") == 0
+    told_at_start(tmp_path)
+    assert number("SELECT clean FROM session") == 1
+    assert number("SELECT count(*) FROM message") == 200003
+    assert not list(tmp_path.glob("state/*damaged*"))
 
 
 def rises(percents):
