@@ -166,25 +166,27 @@ void store_origins_done(struct store_writer *writer)
 
 /* ---- what is held ---- */
 
+static int run_with(struct store_writer *writer, enum store_statement which,
+                    const struct store_origin *origin, const struct ring_interval *interval)
+{
+    sqlite3_stmt *statement = writer->statements[which];
+
+    sqlite3_bind_int64(statement, 1, origin->number);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)interval->from);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)interval->to);
+    if (which == STATEMENT_HELD_INSERT || which == STATEMENT_HELD_GROW)
+        sqlite3_bind_int64(statement, 4, (sqlite3_int64)interval->sum);
+    return store_writer_run(writer, which);
+}
+
 /* Replaces the rows that lie within an interval by one. */
 static int write_interval(struct store_writer *writer, const struct store_origin *origin,
                           const struct ring_interval *interval, enum store_statement delete,
                           enum store_statement insert)
 {
-    const enum store_statement both[] = {delete, insert};
-    int result = SQLITE_OK;
+    int result = run_with(writer, delete, origin, interval);
 
-    for (size_t i = 0; result == SQLITE_OK && i < ELEMENTS(both); i++) {
-        sqlite3_stmt *statement = writer->statements[both[i]];
-
-        sqlite3_bind_int64(statement, 1, origin->number);
-        sqlite3_bind_int64(statement, 2, (sqlite3_int64)interval->from);
-        sqlite3_bind_int64(statement, 3, (sqlite3_int64)interval->to);
-        if (both[i] == STATEMENT_HELD_INSERT)
-            sqlite3_bind_int64(statement, 4, (sqlite3_int64)interval->sum);
-        result = store_writer_run(writer, both[i]);
-    }
-    return result;
+    return result == SQLITE_OK ? run_with(writer, insert, origin, interval) : result;
 }
 
 static int write_held(struct store_writer *writer, struct store_origin *origin)
@@ -193,8 +195,11 @@ static int write_held(struct store_writer *writer, struct store_origin *origin)
 
     if (origin->unwritten.from == 0)
         return SQLITE_OK;
-    result = write_interval(writer, origin, &origin->unwritten, STATEMENT_HELD_DELETE,
-                            STATEMENT_HELD_INSERT);
+    if (origin->grows)
+        result = run_with(writer, STATEMENT_HELD_GROW, origin, &origin->unwritten);
+    else
+        result = write_interval(writer, origin, &origin->unwritten, STATEMENT_HELD_DELETE,
+                                STATEMENT_HELD_INSERT);
     origin->unwritten.from = 0;
     return result;
 }
@@ -226,6 +231,8 @@ static int extend(struct store_writer *writer, struct store_origin *origin,
     struct ring_interval *unwritten = &origin->unwritten;
     const struct ring_interval *grown;
     uint64_t seq = message->key.seq;
+    size_t count = origin->held.count;
+    bool grew;
     int result = SQLITE_OK;
 
     if (intervals_add_sum(&origin->held, seq, seq, ring_id_hash(&message->id)) < 0)
@@ -233,6 +240,9 @@ static int extend(struct store_writer *writer, struct store_origin *origin,
     grown = interval_of(&origin->held, seq);
     if (unwritten->from != 0 && (unwritten->from > grown->to || unwritten->to < grown->from))
         result = write_held(writer, origin);
+    /* None was added, two did not become one, and it is not the beginning that has moved. */
+    grew = origin->held.count == count && grown->from < seq;
+    origin->grows = grew && (unwritten->from == 0 || origin->grows);
     *unwritten = *grown;
     return result;
 }

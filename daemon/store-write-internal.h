@@ -24,6 +24,7 @@ enum store_statement {
     STATEMENT_OUTBOX,
     STATEMENT_OUTBOX_DELETE,
     STATEMENT_ORIGIN,
+    STATEMENT_HELD_GROW,
     STATEMENT_HELD_DELETE,
     STATEMENT_HELD_INSERT,
     STATEMENT_LANDMARK,
@@ -66,6 +67,7 @@ struct store_origin {
     struct intervals indexed;       /* of these, in the index of words, or pruned */
     struct intervals counted;       /* of these, in the sums of their rooms in the database */
     struct ring_interval unwritten; /* of `held`, to be written by the commit; from 0: nothing */
+    bool grows;                     /* it is that of one row, with a later end */
     /* The landmark last used, and the seq of the next one of this origin (UINT64_MAX: there is
      * none); seq 0 and next 0: not looked up yet. */
     struct {

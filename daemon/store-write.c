@@ -25,6 +25,7 @@ static const char *const texts[] = {
     [STATEMENT_OUTBOX] = "INSERT INTO outbox(id, packet) VALUES(?1, ?2)",
     [STATEMENT_OUTBOX_DELETE] = "DELETE FROM outbox WHERE id = ?1",
     [STATEMENT_ORIGIN] = "INSERT INTO origin(id) VALUES(?1)",
+    [STATEMENT_HELD_GROW] = "UPDATE held SET last = ?3, sum = ?4 WHERE origin = ?1 AND first = ?2",
     [STATEMENT_HELD_DELETE] = "DELETE FROM held WHERE origin = ?1 AND first BETWEEN ?2 AND ?3",
     [STATEMENT_HELD_INSERT] = "INSERT INTO held VALUES(?1, ?2, ?3, ?4)",
     [STATEMENT_LANDMARK] = "INSERT OR REPLACE INTO landmark VALUES(?1, ?2, ?3)",
