@@ -201,6 +201,24 @@ static void test_a_write_that_is_not_awaited_wakes_nobody_and_is_told_in_its_ord
     }
 }
 
+/* The message's leaf, that of the ids, and that of what is held: on two processors the bytes of a
+ * commit are in the way of everybody's acknowledgement. */
+static void test_a_lone_message_costs_three_pages_of_the_log(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 1; i <= 40; i++) {
+        struct message_key key = key_of(1000 + i, 1, i);
+        uint64_t before = store_size(fixture->store);
+
+        fixture_wait(fixture, STORED, submit_key(fixture, &key, false));
+        least = MIN(least, store_size(fixture->store) - before);
+    }
+    /* What is done in quiet moments may come between some of them. */
+    assert_int_equal(least, 3 * (4096 + 24));
+}
+
 /* ---- what is held ---- */
 
 static void shuffle(unsigned *list, size_t count, uint64_t *random)
@@ -447,6 +465,7 @@ int main(void)
         WITH_STORE(test_a_fetch_sees_all_earlier_writes_and_no_later_one),
         WITH_STORE(test_a_write_waits_for_the_lock_of_another_handle),
         WITH_STORE(test_a_write_that_is_not_awaited_wakes_nobody_and_is_told_in_its_order),
+        WITH_STORE(test_a_lone_message_costs_three_pages_of_the_log),
         WITH_STORE(test_intervals_are_what_is_held_in_whatever_order_holes_fill),
         WITH_STORE(test_runs_of_one_origin_are_intervals_of_their_own),
         WITH_STORE(test_a_message_stored_twice_is_stored_once),
