@@ -114,10 +114,15 @@ static void print_counts(struct json_object *status)
 static void print_repair(struct json_object *status)
 {
     unsigned long long came = field_number(status, "repaired"),
+                       missing = field_number(status, "missing"),
                        lacking = field_number(status, "lacking");
     char text[160];
 
-    if (came > 0) {
+    if (came > 0 && missing > 0) {
+        snprintf(text, sizeof(text), "%llu of about %llu older messages have come here, %.0f%%",
+                 came, came + missing, 100 * (double)came / ((double)came + (double)missing));
+        print_line("Repair", text);
+    } else if (came > 0) {
         snprintf(text, sizeof(text), "%llu older messages have come here so far", came);
         print_line("Repair", text);
     }

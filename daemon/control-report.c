@@ -303,7 +303,8 @@ static struct json_object *status_value(struct control *control, const struct ri
         {"sent", number_value(status.sent_messages)},
         {"delivered", number_value(status.delivered_messages)},
         {"late", number_value(status.late_messages)}, {"repaired", number_value(repair.received)},
-        {"lacking", number_value(repair.lacking)}, {"formations", number_value(status.formations)},
+        {"missing", number_value(repair.missing)}, {"lacking", number_value(repair.lacking)},
+        {"formations", number_value(status.formations)},
         {"clients", number_value(control->client_count)},
         {"started", number_value(control->started)}, {"version", json_object_new_string(VERSION)},
         {"warnings", warnings_value(control, view, &status)});

@@ -30,7 +30,11 @@ static void write_repair(const struct supervisor *supervisor, char *ret, size_t 
     struct ring_repair repair;
 
     engine_get_repair(supervisor->engine, &repair);
-    if (repair.received > 0)
+    if (repair.received > 0 && repair.missing > 0)
+        snprintf(ret, size, "; history repair: %llu of about %llu came",
+                 (unsigned long long)repair.received,
+                 (unsigned long long)(repair.received + repair.missing));
+    else if (repair.received > 0)
         snprintf(ret, size, "; history repair: %llu came so far",
                  (unsigned long long)repair.received);
     else if (repair.lacking > 0)

@@ -196,7 +196,7 @@ static int take_REPAIR(struct ring *ring, struct frame *frame)
 
     if (message_unpack(frame->packet, &message) < 0)
         return -EBADMSG;
-    return repair_received(ring, frame->packet, &message, &frame->link->peer);
+    return repair_received(ring, frame->packet, &message, &frame->link->peer, 0);
 }
 
 static int take_REPAIR_FAR(struct ring *ring, struct frame *frame)

@@ -95,3 +95,8 @@ int message_unpack(const struct packet *packet, struct message *ret)
     *ret = message;
     return 0;
 }
+
+size_t message_end(const struct packet *packet, const struct message *message)
+{
+    return (size_t)((const uint8_t *)message->text.data - packet->data) + message->text.size;
+}

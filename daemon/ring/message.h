@@ -60,3 +60,6 @@ struct packet *message_pack(const struct message *message);
 /* Reads the message of a packet that is a DATA, FILL or REPAIR frame, or made by message_pack().
  * The strings point into the packet. 0, or -EBADMSG; `ret` is untouched on failure. */
 int message_unpack(const struct packet *packet, struct message *ret);
+
+/* Where in its packet a message that was read from it ends: a frame may have more behind it. */
+size_t message_end(const struct packet *packet, const struct message *message);

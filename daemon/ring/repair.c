@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "common/byteorder.h"
+
 #include "common/util.h"
 
 /* Repair that has been quiet for this long is told as one event. */
@@ -16,6 +18,7 @@
 
 void repair_stopped(struct ring *ring)
 {
+    ring->repair_missing = 0;
     supplies_done(ring);
     digest_drop_early(ring);
 }
@@ -69,8 +72,21 @@ static void acknowledge(struct ring *ring, const struct ring_id *supplier, uint6
     link_send(ring, ring->predecessor, writer_end(&writer));
 }
 
+/* How many are to come behind it: 0 also from a supplier that does not tell. */
+static uint64_t read_missing(const struct packet *packet, const struct message *message,
+                             size_t trailer)
+{
+    size_t at = message_end(packet, message);
+    uint64_t missing;
+
+    if (packet->size < at + sizeof(missing) + trailer)
+        return 0;
+    missing = get_le64(packet->data + at);
+    return missing <= INT64_MAX ? missing : 0;
+}
+
 int repair_received(struct ring *ring, struct packet *packet, const struct message *message,
-                    const struct ring_id *supplier)
+                    const struct ring_id *supplier, size_t trailer)
 {
     struct origin *origin = origin_get(ring, &message->key.origin);
     uint64_t seq = message->key.seq;
@@ -90,12 +106,24 @@ int repair_received(struct ring *ring, struct packet *packet, const struct messa
     held->settled = held->repaired = true;
     held->repair_tag = ring->view.formation.tag;
     held->supplier = *supplier;
+    held->missing = read_missing(packet, message, trailer);
     list_append(&ring->repaired, &held->list);
     if (intervals_add_sum(&origin->held, seq, seq, ring_id_hash(&message->id)) < 0)
         ring->broken = true;
     clock_received(ring, message->key.hlc);
     message_write(ring, held);
     return 0;
+}
+
+/* Of several suppliers each knows of its own messages only, and some of those are the same: the one
+ * that knows of most is believed. */
+static void note_missing(struct ring *ring, const struct held_message *held)
+{
+    if (held->missing <= ring->repair_missing &&
+        !ring_id_equal(&held->supplier, &ring->repair_missing_at))
+        return;
+    ring->repair_missing = held->missing;
+    ring->repair_missing_at = held->supplier;
 }
 
 static void one_stored(struct ring *ring, struct held_message *held)
@@ -108,6 +136,8 @@ static void one_stored(struct ring *ring, struct held_message *held)
         ring->broken = true;
     supply_repaired(ring, &held->key.origin);
     ring->repair_received++;
+    if (held->repair_tag == ring->view.formation.tag && ring->phase == RING_LIVE)
+        note_missing(ring, held);
     message_answer(ring, held, RING_DONE);
     message_free(held);
 }
@@ -216,7 +246,7 @@ void repair_import(struct ring *ring, ring_ticket ticket, const struct message *
 void repair_report(struct ring *ring)
 {
     ring_emit_event(ring, RING_EVENT_REPAIR)->number = ring->repair_received;
-    ring->repair_received = 0;
+    ring->repair_received = ring->repair_missing = 0;
     if (ring->phase == RING_LIVE && ring->predecessor)
         digest_send(ring);
 }

@@ -308,8 +308,9 @@ int clone_received(struct ring *ring, struct reader *reader);
 
 void repair_started(struct ring *ring);
 void repair_stopped(struct ring *ring);
+/* `trailer`: bytes at the frame's end that are not looked at. */
 int repair_received(struct ring *ring, struct packet *packet, const struct message *message,
-                    const struct ring_id *supplier);
+                    const struct ring_id *supplier, size_t trailer);
 /* A message from a backup. */
 void repair_import(struct ring *ring, ring_ticket ticket, const struct message *message);
 int repair_far_received(struct ring *ring, struct packet *packet, const struct message *message);

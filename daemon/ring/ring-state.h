@@ -85,7 +85,8 @@ struct held_message {
     bool accepted;    /* its waiters have been told ACCEPTED */
     uint64_t queued_at;
     uint64_t repair_tag;     /* the view in which it came by repair */
-    struct ring_id supplier; /* and who sent it */
+    struct ring_id supplier; /* and who sent it, */
+    uint64_t missing;        /* and how many that one said were still to come behind it */
     struct waiter *waiters;
 };
 
@@ -353,12 +354,14 @@ struct ring {
 
     /* repair */
     struct fetch *fetches;
-    struct supply *supplies;      /* the successor's first */
-    uint64_t chat_at;             /* when the last live message was given its key, or came; µs */
-    uint64_t supply_begun;        /* when the chunk that is under way was */
-    uint64_t supply_rest;         /* until then, while chat flows */
-    uint64_t base_digest;         /* of all origins' bases */
-    uint64_t repair_received;     /* messages, since the last report */
+    struct supply *supplies;  /* the successor's first */
+    uint64_t chat_at;         /* when the last live message was given its key, or came; µs */
+    uint64_t supply_begun;    /* when the chunk that is under way was */
+    uint64_t supply_rest;     /* until then, while chat flows */
+    uint64_t base_digest;     /* of all origins' bases */
+    uint64_t repair_received; /* messages, since the last report */
+    uint64_t repair_missing;  /* that are still to come, as is told by */
+    struct ring_id repair_missing_at;
     struct packet **early_digest; /* frames that came before START */
     size_t early_digest_count;
 

@@ -462,5 +462,6 @@ void ring_get_status(const struct ring *ring, struct ring_status *ret)
 void ring_get_repair(const struct ring *ring, struct ring_repair *ret)
 {
     ret->received = ring->timers[TIMER_REPAIR_REPORT] == NEVER ? 0 : ring->repair_received;
+    ret->missing = ret->received > 0 ? ring->repair_missing : 0;
     ret->lacking = supplies_lacking(ring);
 }

@@ -385,9 +385,12 @@ struct ring_status {
 
 void ring_get_status(const struct ring *ring, struct ring_status *ret);
 
-/* How far the repair of histories is. A node that lacks messages is not told how many. */
+/* How far the repair of histories is. What a node lacks is known to who gives it, and told with
+ * each message: right where one node gives all and neither keeps less than the other, else about so
+ * many, since a giver does not know what the other will not keep, or gets from a third one. */
 struct ring_repair {
     uint64_t received; /* messages that came, since none was missing; 0: no repair is under way */
+    uint64_t missing;  /* messages that are still to come; 0: none, or it was not told */
     uint64_t lacking;  /* messages that others want from this node, at most; grows as they ask */
 };
 

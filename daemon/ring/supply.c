@@ -14,7 +14,9 @@
 
 #include "common/util.h"
 
-/* A REPAIR_FAR frame ends with supplier and target, behind what the message's reader looks at. */
+/* A REPAIR_FAR frame ends with supplier and target, behind what the message's reader looks at, and
+ * in both frames there is between them and the message how many are to come behind it. Those that
+ * were made before that was told have none. */
 #define TRAILER_BYTES (2 * sizeof(struct ring_id))
 
 /* ---- supplies ---- */
@@ -145,18 +147,25 @@ bool supply_is_done(const struct ring *ring, const struct supply *supply)
            !newest_missing(ring, supply, &unused);
 }
 
+static uint64_t count_lacking(const struct ring *ring, const struct supply *supply)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < supply->count; i++) {
+        const struct origin *origin = origin_find(ring, &supply->origins[i].id);
+
+        if (origin)
+            count += intervals_count_missing(&origin->repairable, &supply->origins[i].had);
+    }
+    return count;
+}
+
 uint64_t supplies_lacking(const struct ring *ring)
 {
     uint64_t count = 0;
 
-    for (const struct supply *supply = ring->supplies; supply; supply = supply->next) {
-        for (size_t i = 0; supply->ready && i < supply->count; i++) {
-            const struct origin *origin = origin_find(ring, &supply->origins[i].id);
-
-            if (origin)
-                count += intervals_count_missing(&origin->repairable, &supply->origins[i].had);
-        }
-    }
+    for (const struct supply *supply = ring->supplies; supply; supply = supply->next)
+        count += supply->ready ? count_lacking(ring, supply) : 0;
     return count;
 }
 
@@ -208,20 +217,27 @@ void supplies_pump(struct ring *ring)
     }
 }
 
-static struct packet *far_frame(struct ring *ring, const struct supply *supply,
-                                const struct packet *packet)
+static struct packet *repair_frame(struct ring *ring, const struct supply *supply,
+                                   const struct packet *packet, const struct message *message,
+                                   uint64_t missing)
 {
+    bool near = is_near(ring, supply);
     struct writer writer;
 
-    writer_begin(&writer, FRAME_REPAIR_FAR, ring->view.formation.tag);
+    writer_begin(&writer, near ? FRAME_REPAIR : FRAME_REPAIR_FAR, ring->view.formation.tag);
     write_raw(&writer, packet->data + RING_FRAME_HEADER_BYTES,
-              packet->size - RING_FRAME_HEADER_BYTES);
-    write_id(&writer, &ring->config.id);
-    write_id(&writer, &supply->target);
+              message_end(packet, message) - RING_FRAME_HEADER_BYTES);
+    write_u64(&writer, missing);
+    if (!near) {
+        write_id(&writer, &ring->config.id);
+        write_id(&writer, &supply->target);
+    }
     return writer_end(&writer);
 }
 
-static void send_one(struct ring *ring, struct supply *supply, struct packet *packet)
+/* `missing`: how many the target lacks still when it has this one. */
+static void send_one(struct ring *ring, struct supply *supply, struct packet *packet,
+                     uint64_t missing)
 {
     struct message message;
     struct packet *frame;
@@ -229,8 +245,7 @@ static void send_one(struct ring *ring, struct supply *supply, struct packet *pa
     if (message_unpack(packet, &message) < 0 || message.key.hlc < supply->floor ||
         message.key.hlc >= supply->ceiling)
         return;
-    frame = is_near(ring, supply) ? frame_retag(packet, FRAME_REPAIR, ring->view.formation.tag)
-                                  : far_frame(ring, supply, packet);
+    frame = repair_frame(ring, supply, packet, &message, missing);
     if (frame)
         supply->unacknowledged += frame->size;
     link_send(ring, ring->successor, frame);
@@ -254,17 +269,19 @@ void supply_fetched(struct ring *ring, const struct fetch *fetch, size_t count,
     const struct ring_interval *range = &fetch->range.interval;
     struct supply *supply = supply_find(ring, &fetch->target);
     struct supply_origin *part;
+    uint64_t missing;
 
     if (ring->phase != RING_LIVE || fetch->tag != ring->view.formation.tag || !supply)
         return;
     supply->fetching = false;
-    for (size_t i = 0; i < count && !ring->broken; i++)
-        send_one(ring, supply, packets[i]);
     part = supply_origin_get(ring, supply, &fetch->range.origin);
     if (!part ||
         intervals_add(&part->had, lowest_done(supply, range, count, packets), range->to) < 0)
         ring->broken = true;
-    else
+    missing = count_lacking(ring, supply);
+    for (size_t i = 0; i < count && !ring->broken; i++)
+        send_one(ring, supply, packets[i], missing + count - 1 - i);
+    if (!ring->broken)
         supplies_pump(ring);
 }
 
@@ -314,7 +331,7 @@ int repair_far_received(struct ring *ring, struct packet *packet, const struct m
         ring_id_equal(&supplier, &ring->config.id))
         return -EBADMSG;
     if (ring_id_equal(&target, &ring->config.id))
-        return repair_received(ring, packet, message, &supplier);
+        return repair_received(ring, packet, message, &supplier, TRAILER_BYTES);
     link_send(ring, ring->successor, packet_ref(packet));
     return 0;
 }

@@ -48,15 +48,20 @@ def test_how_far_a_repair_is_can_be_seen_at_both_ends(lab):
     old.start()
     send_lines(old, count, "before the other came")
     new.start()
-    came, lacking = {0}, {0}
+    came, lacking, totals = {0}, {0}, []
     with old.client() as giver, new.client() as taker:
         while not (max(came) > 0 and giver.call("Status")["status"]["messages"] ==
                    taker.call("Status")["status"]["messages"]):
             lacking.add(giver.call("Status")["status"]["lacking"])
-            came.add(taker.call("Status")["status"]["repaired"])
+            status = taker.call("Status")["status"]
+            if status["missing"] > 0 and status["repaired"] >= max(came):
+                totals.append(status["repaired"] + status["missing"])
+            came.add(status["repaired"])
             assert time.monotonic() < deadline, (sorted(lacking), sorted(came))
         assert 0 < max(lacking) <= count and len(lacking) > 2, sorted(lacking)
         assert 0 < max(came) <= count
+        # As long as no pause has ended what was counted.
+        assert totals and totals[0] == count and max(totals) <= count, totals
         while taker.call("Status")["status"]["repaired"]:
             assert time.monotonic() < deadline
         assert giver.call("Status")["status"]["lacking"] == 0
@@ -75,8 +80,10 @@ def test_systemd_is_told_how_far_a_repair_is(lab):
             while not (told and ("; history repair: " in told[-1]) == repairs):
                 told += re.findall(r"^STATUS=(.*)$", new.notify.recv(4096).decode(), re.M)
     new.up.set()
-    came = [int(number) for number in re.findall(r"repair: (\d+) came so far", " ".join(told))]
+    parts = re.findall(r"repair: (\d+) (?:of about (\d+) came|came so far)", " ".join(told))
+    came = [int(number) for number, _ in parts]
     assert came and came == sorted(came) and 0 < came[-1] <= count, told
+    assert parts[0][1] and {total for _, total in parts} <= {str(count), ""}, told
     assert re.fullmatch(rf"(leader of 2 members|member of 2, leader {old.name}), \d+ messages",
                         told[-1]), told
 

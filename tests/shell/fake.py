@@ -23,7 +23,7 @@ STATUS = {"state": "live", "id": "6af99290-350c-4487-909b-4f8a627b4334", "name":
           "leader": "6af99290-350c-4487-909b-4f8a627b4334", "leader_name": "host1", "members": 1,
           "lap_usec": 1500, "messages": 7, "store_bytes": 4096, "queued": 0, "unstable": 0,
           "undelivered": 0, "sent": 1, "delivered": 7, "late": 0, "repaired": 0,
-          "lacking": 0, "formations": 1, "clients": 1,
+          "missing": 0, "lacking": 0, "formations": 1, "clients": 1,
           "started": 1795465868402494, "version": "0.1.0", "warnings": ["no key: make one"]}
 MEMBERS = {"epoch": 2, "view": "2-00000000000000aa", "leader": STATUS["id"],
            "leader_name": "host1",

@@ -17,8 +17,8 @@ MEMBERS = {"epoch": int, "view": str, "leader": str, "leader_name": str, "member
 STATUS = {"state": str, "id": str, "name": str, "address": str, "epoch": int, "view": str,
           "leader": str, "leader_name": str, "members": int, "lap_usec": int, "messages": int,
           "store_bytes": int, "queued": int, "unstable": int, "undelivered": int, "sent": int,
-          "delivered": int, "late": int, "repaired": int, "lacking": int, "formations": int,
-          "clients": int, "started": int,
+          "delivered": int, "late": int, "repaired": int, "missing": int, "lacking": int,
+          "formations": int, "clients": int, "started": int,
           "version": str, "warnings": [str]}
 
 # For each verb: arguments that succeed, what they print as text (None: nothing), and one object of

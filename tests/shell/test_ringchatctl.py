@@ -251,6 +251,9 @@ def test_status_tells_how_far_a_repair_is_while_there_is_one():
     lines = [line.strip() for line in done.stdout.decode().splitlines()]
     assert "Repair: 120 older messages have come here so far" in lines
     assert "Repair: other members still want 7 messages from here" in lines
+    done, _ = run({"Status": [{"status": {**STATUS, "repaired": 1200, "missing": 98800}}]},
+                  "status")
+    assert b"Repair: 1200 of about 100000 older messages have come here, 1%\n" in done.stdout
     done, _ = run({"Status": [{"status": STATUS}]}, "status")
     assert b"Repair" not in done.stdout
 

@@ -5,8 +5,9 @@
 #include "sim.h"
 
 static const struct checker *const checkers[] = {
-    &check_outputs, &check_membership, &check_bounds,     &check_integrity, &check_order,
-    &check_late,    &check_once,       &check_durability, &check_answers,   &check_convergence,
+    &check_outputs, &check_membership,  &check_bounds, &check_integrity,
+    &check_order,   &check_late,        &check_once,   &check_durability,
+    &check_answers, &check_convergence, &check_repair,
 };
 
 const struct node *sim_first(const struct sim *sim)

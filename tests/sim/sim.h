@@ -165,6 +165,7 @@ struct node {
     size_t relayed_count;
     struct relayed relayed[RELAYED_MAX]; /* the last ones that its shell was given */
     bool restored;                       /* from an older backup */
+    bool forgot;                         /* has lost with its disk what it has shown */
     bool keyless;                        /* it has no key, and is not in the network */
     bool excepted;                       /* a clone: nothing is asked of it at the end */
     uint64_t checked_view, checked_epoch, checked_formation;
@@ -434,7 +435,8 @@ struct checker {
 };
 
 extern const struct checker check_order, check_once, check_durability, check_integrity,
-    check_convergence, check_outputs, check_membership, check_answers, check_bounds, check_late;
+    check_convergence, check_outputs, check_membership, check_answers, check_bounds, check_late,
+    check_repair;
 
 /* check-durability.c */
 void check_imported(struct sim *sim, const struct node *node, int number, enum ring_reply reply);
