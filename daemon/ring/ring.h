@@ -330,8 +330,9 @@ int ring_step(struct ring *ring, const struct ring_input *in, struct ring_outbox
 /* When the next RING_TIMER is due, monotonic µs; UINT64_MAX: never. */
 uint64_t ring_deadline(const struct ring *ring);
 
-/* Whether a RING_STORED may bring forth outputs now. Else it may be given later, behind the next
- * input (a RING_TIMER: before it), so that nobody is woken by a write for which nothing waits. */
+/* Whether a RING_STORED may bring forth outputs before ring_deadline(). Else it may be given later,
+ * behind the next input (a RING_TIMER: before it), so that nobody is woken by a write for which
+ * nothing waits. */
 bool ring_awaits_store(const struct ring *ring);
 
 /* ---- looking at it ---- */
