@@ -68,8 +68,8 @@ def test_a_text_of_several_rows_survives_what_comes_in(chat, daemon):
     for number in range(3):
         daemon.send(f"interruption {number}")
     chat.wait_for("interruption 2$")
-    joined = "".join(line.ljust(80) for line in chat.screen()[-3:])
-    assert ("main> " + text) in joined
+    chat.wait_until("the text is there again", lambda chat: ("main> " + text) in "".join(
+        line.ljust(80) for line in chat.screen()[-3:]))
     chat.key("Enter")
     chat.wait_for(r"\(delivered to 1\)")
     assert daemon.json("history", "-n", "1")["text"] == text
