@@ -5,108 +5,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "chat.h"
 #include "common/text.h"
 #include "common/time-format.h"
 #include "common/util.h"
+#include "wrap.h"
 
 /* Below this a line has no place for seconds and the name of the host. */
 #define NARROW_COLUMNS 60
-
-/* How far lines after the first are set in: at most this part of the terminal. */
-#define INDENT_PART 3
 
 /* Own messages on their way that are shown; of more there is a count. */
 #define OUTGOING_SHOWN 3
 
 /* ---- lines ---- */
 
-/* Columns of the word that `text` begins with. */
-static size_t word_columns(const char *text, size_t *ret_size)
-{
-    _cleanup_free_ char *word = strndup(text, strcspn(text, " \n"));
-
-    *ret_size = word ? strlen(word) : 0;
-    return word ? text_columns(word) : 0;
-}
-
-/* Bytes of the character that `text` begins with, with what combines with it. */
-static size_t character_size(const char *text, size_t *ret_columns)
-{
-    size_t used = 0;
-
-    *ret_columns = 0;
-    for (;;) {
-        mbstate_t state = {0};
-        wchar_t character;
-        size_t size = mbrtowc(&character, text + used, strlen(text + used), &state);
-        int width;
-
-        if (size == 0 || size == (size_t)-1 || size == (size_t)-2)
-            return MAX(used, 1U);
-        width = wcwidth(character);
-        if (used > 0 && width != 0)
-            return used;
-        *ret_columns += width > 0 ? (size_t)width : 0;
-        used += size;
-    }
-}
-
-struct wrapping {
-    size_t column, indent, columns;
-};
-
-static void new_line(struct wrapping *at)
-{
-    printf("\n%*s", (int)at->indent, "");
-    at->column = at->indent;
-}
-
-/* A word that fits no line is cut where the line ends. */
-static void print_word(struct wrapping *at, const char *word, size_t size, size_t columns)
-{
-    if (at->column + columns > at->columns && at->column > at->indent)
-        new_line(at);
-    while (size > 0) {
-        size_t width, bytes = MIN(character_size(word, &width), size);
-
-        if (at->column + width > at->columns && at->column > at->indent)
-            new_line(at);
-        printf("%.*s", (int)bytes, word);
-        at->column += width;
-        word += bytes;
-        size -= bytes;
-    }
-}
-
-/* Prints text that begins at a column of its line, words kept whole, with `state` behind it. The
- * last column stays free: what terminals do behind it differs. */
+/* Prints text that begins at a column of its line, with `state` behind it. */
 static void print_wrapped(const struct context *context, const char *text, size_t column,
                           const char *state)
 {
-    struct wrapping at = {.column = column, .columns = MAX(line_columns(), 10U) - 1};
+    struct wrapping at = wrap_begin(column, line_columns());
 
-    at.indent = MIN(column, at.columns / INDENT_PART);
-    while (*text) {
-        size_t size, width = word_columns(text, &size);
-
-        if (size > 0)
-            print_word(&at, text, size, width);
-        text += size;
-        if (*text == '\n')
-            new_line(&at);
-        else if (*text == ' ' && at.column < at.columns) {
-            putchar(' ');
-            at.column++;
-        }
-        text += *text != '\0';
-    }
+    wrap_print(&at, text);
     if (!*state)
         return;
     if (at.column + text_columns(state) + 3 > at.columns)
-        new_line(&at);
+        wrap_new_line(&at);
     else
         putchar(' ');
     printf("%s%s(%s)", plain(context), dim(context), state);
@@ -334,7 +258,7 @@ static void put_beginning(FILE *to, const char *text, size_t columns)
     size_t used = 0;
 
     while (*text && *text != '\n') {
-        size_t width, size = character_size(text, &width);
+        size_t width, size = wrap_character_size(text, &width);
 
         if (used + width > columns)
             return;

@@ -9,9 +9,13 @@
 #include "common/text.h"
 #include "common/time-format.h"
 #include "common/util.h"
+#include "wrap.h"
 
 /* Where there is no terminal: as most have it. */
 #define COLUMNS_DEFAULT 80
+
+/* Of "  Warning" and its like. */
+#define LABEL_COLUMNS 9
 
 void write_json(const struct context *context, struct json_object *object)
 {
@@ -84,16 +88,29 @@ const char *plain(const struct context *context)
     return context->colour ? "\033[0m" : "";
 }
 
+void print_labelled(const struct context *context, const char *label, const char *text)
+{
+    struct wrapping at = wrap_begin(LABEL_COLUMNS + 2, terminal_columns());
+    _cleanup_free_ char *shown = visible(text);
+
+    printf("%*s: ", LABEL_COLUMNS, label);
+    if (context->terminal)
+        wrap_print(&at, shown);
+    else
+        fputs(shown, stdout);
+}
+
 void print_warnings(const struct context *context, struct json_object *warnings)
 {
     /* An older daemon says nothing of them with its members. */
     if (context->no_legend || !warnings)
         return;
     for (size_t i = 0; i < json_object_array_length(warnings); i++) {
-        _cleanup_free_ char *warning =
-            visible(json_object_get_string(json_object_array_get_idx(warnings, i)));
+        const char *warning = json_object_get_string(json_object_array_get_idx(warnings, i));
 
-        printf("%s%9s: %s%s\n", bold(context), "Warning", warning, plain(context));
+        fputs(bold(context), stdout);
+        print_labelled(context, "Warning", warning);
+        printf("%s\n", plain(context));
     }
 }
 

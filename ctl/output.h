@@ -37,6 +37,9 @@ void print_visible(const char *text);
 /* The same of what printf(3) would make, on stderr. */
 __attribute__((format(printf, 1, 0))) void complain_visible(const char *format, va_list arguments);
 
+/* "   Status: text", its words kept whole where stdout is a terminal; no newline behind it. */
+void print_labelled(const struct context *context, const char *label, const char *text);
+
 /* The warnings of a status, each a line. */
 void print_warnings(const struct context *context, struct json_object *warnings);
 

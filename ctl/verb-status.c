@@ -82,36 +82,35 @@ int verb_members(struct context *context, int argc, char **argv)
 
 /* ---- status ---- */
 
-static void print_line(const char *label, const char *value)
+static void print_line(const struct context *context, const char *label, const char *value)
 {
-    _cleanup_free_ char *shown = visible(value);
-
-    printf("%9s: %s\n", label, shown);
+    print_labelled(context, label, value);
+    putchar('\n');
 }
 
-static void print_counts(struct json_object *status)
+static void print_counts(const struct context *context, struct json_object *status)
 {
     char text[160], size[TIME_TEXT_MAX], lap[TIME_TEXT_MAX];
 
     size_format(field_number(status, "store_bytes"), size);
     snprintf(text, sizeof(text), "%llu messages, %s",
              (unsigned long long)field_number(status, "messages"), size);
-    print_line("History", text);
+    print_line(context, "History", text);
     snprintf(text, sizeof(text), "%llu queued, %llu unstable, %llu undelivered",
              (unsigned long long)field_number(status, "queued"),
              (unsigned long long)field_number(status, "unstable"),
              (unsigned long long)field_number(status, "undelivered"));
-    print_line("Waiting", text);
+    print_line(context, "Waiting", text);
     if (field_number(status, "lap_usec")) {
         time_format_span(field_number(status, "lap_usec"), lap);
-        print_line("Lap", lap);
+        print_line(context, "Lap", lap);
     }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)field_number(status, "clients"));
-    print_line("Clients", text);
+    print_line(context, "Clients", text);
 }
 
 /* Nothing when no history is being repaired, or by a daemon that does not tell. */
-static void print_repair(struct json_object *status)
+static void print_repair(const struct context *context, struct json_object *status)
 {
     unsigned long long came = field_number(status, "repaired"),
                        missing = field_number(status, "missing"),
@@ -121,14 +120,14 @@ static void print_repair(struct json_object *status)
     if (came > 0 && missing > 0) {
         snprintf(text, sizeof(text), "%llu of about %llu older messages have come here, %.0f%%",
                  came, came + missing, 100 * (double)came / ((double)came + (double)missing));
-        print_line("Repair", text);
+        print_line(context, "Repair", text);
     } else if (came > 0) {
         snprintf(text, sizeof(text), "%llu older messages have come here so far", came);
-        print_line("Repair", text);
+        print_line(context, "Repair", text);
     }
     if (lacking > 0) {
         snprintf(text, sizeof(text), "other members still want %llu messages from here", lacking);
-        print_line("Repair", text);
+        print_line(context, "Repair", text);
     }
 }
 
@@ -138,19 +137,19 @@ static void print_status(const struct context *context, struct json_object *stat
 
     print_warnings(context, field(status, "warnings"));
     snprintf(text, sizeof(text), "%s (%s)", field_text(status, "name"), field_text(status, "id"));
-    print_line("Node", text);
+    print_line(context, "Node", text);
     if (*field_text(status, "address"))
-        print_line("Address", field_text(status, "address"));
+        print_line(context, "Address", field_text(status, "address"));
     snprintf(text, sizeof(text), "%s, %llu member%s, led by %s", field_text(status, "state"),
              (unsigned long long)field_number(status, "members"),
              field_number(status, "members") == 1 ? "" : "s", field_text(status, "leader_name"));
-    print_line("Ring", text);
-    print_line("View", field_text(status, "view"));
-    print_counts(status);
-    print_repair(status);
+    print_line(context, "Ring", text);
+    print_line(context, "View", field_text(status, "view"));
+    print_counts(context, status);
+    print_repair(context, status);
     time_format_full(field_number(status, "started"), since);
     snprintf(text, sizeof(text), "since %s, version %s", since, field_text(status, "version"));
-    print_line("Up", text);
+    print_line(context, "Up", text);
 }
 
 /* A call that is answered with a status. */
