@@ -41,7 +41,8 @@
  * empty. 0: the text is in the row, as are all of older versions.
  *
  * The fourth one: how many messages each room has, and the clock of the newest of them and when it
- * was sent; `counted` says which messages are in that. */
+ * was sent; `counted` says which messages are in that. It is made in the order of the table: by the
+ * partial index, which "twin < 2" alone would choose, each row would be looked up by itself. */
 static const char *const steps[] = {
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -92,7 +93,7 @@ static const char *const steps[] = {
     "CREATE TABLE counted(origin INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
     "    PRIMARY KEY (origin, first)) WITHOUT ROWID;"
     "INSERT INTO counted SELECT origin, first, last FROM held;"
-    "INSERT INTO room SELECT room, count(*), max(hlc), sent FROM message WHERE twin < 2"
+    "INSERT INTO room SELECT room, count(*), max(hlc), sent FROM message WHERE +twin < 2"
     "    GROUP BY room;",
 };
 
