@@ -182,8 +182,6 @@ static void step_with(struct sim *sim, struct node *node, struct ring_input *in,
     int result;
 
     in->now = sim->now - node->asleep_usec;
-    /* Whoever is late doubts itself at whatever comes first. */
-    awaited = awaited || (in->type == RING_STORED && ring_deadline(node->ring) < in->now);
     in->wall = wall(sim, node);
     memory_fail_after(node->fail_allocation);
     result = ring_step(node->ring, in, &sim->outbox);
