@@ -259,6 +259,8 @@ static void test_an_old_text_that_is_missing_is_damage_to_its_readers_and_to_the
     struct fixture *fixture = *state;
     struct message_key key = key_number(2), before = key_number(1);
     struct message message = message_of(&key);
+    struct history_query query = {.until = UINT64_MAX, .words = "findable"};
+    struct history_search *search;
     struct history_page page;
     struct packet *packet;
 
@@ -266,6 +268,10 @@ static void test_an_old_text_that_is_missing_is_damage_to_its_readers_and_to_the
     fixture_open(fixture);
     assert_int_equal(history_find(fixture->history, &message.id, &packet), -EUCLEAN);
     assert_int_equal(history_read(fixture->history, &before, 1, &page), -EUCLEAN);
+    assert_int_equal(history_search_new(fixture->history, &query, &search), 0);
+    history_search_start(search, &key, false);
+    assert_int_equal(history_search_read(search, 1, &page), -EUCLEAN);
+    history_search_free(search);
     /* All others can still be read. */
     assert_int_equal(history_read(fixture->history, &key, 1000, &page), 0);
     assert_page_is(&page, 3, 150);
