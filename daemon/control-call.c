@@ -42,6 +42,25 @@ struct call *call_new(struct client *client, size_t bytes)
     return call;
 }
 
+struct json_object *object_new(size_t count, const struct json_pair *pairs)
+{
+    struct json_object *object = json_object_new_object();
+    bool whole = object != NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!pairs[i].value || !object ||
+            json_object_object_add(object, pairs[i].key, pairs[i].value) < 0) {
+            json_object_put(pairs[i].value);
+            whole = false;
+        }
+    }
+    if (!whole) {
+        json_object_put(object);
+        return NULL;
+    }
+    return object;
+}
+
 struct json_object *call_parameter(const struct call *call, const char *name)
 {
     struct json_object *value = NULL;

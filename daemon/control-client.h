@@ -126,6 +126,16 @@ const char *call_string(const struct call *call, const char *name, const char *m
 bool call_flag(const struct call *call, const char *name);
 int call_number(const struct call *call, const char *name, uint64_t missing, uint64_t *ret);
 
+/* An object of fields; the values are taken over. NULL: out of memory, or a value is NULL. */
+struct json_pair {
+    const char *key;
+    struct json_object *value;
+};
+struct json_object *object_new(size_t count, const struct json_pair *pairs);
+#define OBJECT(...)                                                                                \
+    object_new(sizeof((const struct json_pair[]){__VA_ARGS__}) / sizeof(struct json_pair),         \
+               (const struct json_pair[]){__VA_ARGS__})
+
 /* Answers; `parameters` are taken over, and NULL is an object without fields (where memory is short
  * the connection is closed). With `continues` further answers follow: only for a call that runs as
  * the first in line. */

@@ -8,25 +8,6 @@
 #include "common/util.h"
 #include "journal.h"
 
-struct json_object *object_new(size_t count, const struct json_pair *pairs)
-{
-    struct json_object *object = json_object_new_object();
-    bool whole = object != NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!pairs[i].value || !object ||
-            json_object_object_add(object, pairs[i].key, pairs[i].value) < 0) {
-            json_object_put(pairs[i].value);
-            whole = false;
-        }
-    }
-    if (!whole) {
-        json_object_put(object);
-        return NULL;
-    }
-    return object;
-}
-
 /* ---- short methods ---- */
 
 static void get_info_run(struct call *call)

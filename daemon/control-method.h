@@ -41,16 +41,6 @@ void method_deny(struct call *call);
 /* Answers that several members have this name. */
 void method_answer_ambiguous(struct call *call, const char *node);
 
-/* An object of fields; the values are taken over. NULL: out of memory, or a value is NULL. */
-struct json_pair {
-    const char *key;
-    struct json_object *value;
-};
-struct json_object *object_new(size_t count, const struct json_pair *pairs);
-#define OBJECT(...)                                                                                \
-    object_new(sizeof((const struct json_pair[]){__VA_ARGS__}) / sizeof(struct json_pair),         \
-               (const struct json_pair[]){__VA_ARGS__})
-
 /* ---- rows that have files of their own ---- */
 
 void doctor_run(struct call *call); /* control-doctor.c */

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -35,15 +36,79 @@ def need(program):
         pytest.skip(f"there is no {program} (package varlink-go)")
 
 
+class CertificationServer:
+    """The daemon's way of speaking Varlink, with the methods of Varlink's own test."""
+
+    def __init__(self, directory):
+        self.path = str(directory / "certification")
+        self.process = subprocess.Popen(
+            [CONTROL.parents[1] / "tests" / "shell" / "certification-server", self.path],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def call(self, *calls):
+        """The last answer to these methods of one client, one after the other."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(PATIENCE)
+            control.connect(self.path)
+            with control.makefile("rw", encoding="utf-8") as stream:
+                for method, parameters in calls:
+                    stream.write(json.dumps({"method": f"org.varlink.certification.{method}",
+                                             "parameters": parameters}) + "\n")
+                    stream.flush()
+                    reply = json.loads(stream.readline())
+        return reply["parameters"]
+
+    def complaints(self):
+        """The methods that got what they were not to get; ends the server."""
+        self.process.terminate()
+        return re.findall(r"^org\.varlink\.certification\.(\w+): got", self.process.communicate()[1],
+                          re.M)
+
+
+def run_certification(path):
+    need("varlink-go-certification")
+    done = subprocess.run(["varlink-go-certification", "-client", "-varlink", f"unix:{path}"],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_certification_client_brings_all_back_and_gets_all_replies(tmp_path):
+    with CertificationServer(tmp_path) as server:
+        for _ in range(2):
+            told = run_certification(server.path)
+            assert told.count("  Receive: 'Reply number") == 10
+            assert told.endswith("Test11: ''\nEnd: 'true'\n")
+        assert not server.complaints()
+
+
+ONE = {"client_id": "the only one"}
+
+
+@pytest.mark.parametrize(("calls", "wrong"), [
+    ([("Test01", {"client_id": "another one"})], ["Test01", "End"]),
+    ([("Test01", ONE), ("Test02", {**ONE, "bool": False})], ["Test02", "End"]),
+    ([("Test02", {**ONE, "bool": True})], ["Test02", "End"]),
+    ([("Test01", ONE), ("Test02", {**ONE, "bool": True}), ("Test03", {**ONE, "int": -1})],
+     ["Test03", "End"])])
+def test_the_certification_tells_what_did_not_come_back(tmp_path, calls, wrong):
+    with CertificationServer(tmp_path) as server:
+        assert server.call(("Start", {}), *calls, ("End", ONE)) == {"all_ok": False}
+        assert server.complaints() == wrong
+
+
 def test_the_certification_client_reads_the_error_that_answers_it(daemon):
     """It asks for an interface of its own, which no daemon but its own server has: what it gets is
     an error that it can read, and the daemon lives."""
-    need("varlink-go-certification")
-    done = subprocess.run(["varlink-go-certification", "-client", "-varlink",
-                           f"unix:{daemon.path}"], capture_output=True, text=True,
-                          timeout=PATIENCE, check=False)
-    assert "Start() failed" in done.stdout + done.stderr
-    assert "panic" not in done.stderr
+    told = run_certification(daemon.path)
+    assert "Start() failed" in told and "panic" not in told
     assert daemon.json("status")["state"] == "live"
 
 
