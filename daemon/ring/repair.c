@@ -10,7 +10,6 @@
 #include <errno.h>
 
 #include "common/byteorder.h"
-
 #include "common/util.h"
 
 /* Repair that has been quiet for this long is told as one event. */

@@ -69,8 +69,8 @@ class CertificationServer:
     def complaints(self):
         """The methods that got what they were not to get; ends the server."""
         self.process.terminate()
-        return re.findall(r"^org\.varlink\.certification\.(\w+): got", self.process.communicate()[1],
-                          re.M)
+        told = self.process.communicate()[1]
+        return re.findall(r"^org\.varlink\.certification\.(\w+): got", told, re.M)
 
 
 def run_certification(path):
