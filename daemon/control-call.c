@@ -208,3 +208,13 @@ void call_out_of_memory(struct call *call)
     call->client->gone = true;
     client_schedule(call->client);
 }
+
+void call_unreadable(struct call *call, int error)
+{
+    if (error == -ENOMEM) {
+        call_out_of_memory(call);
+        return;
+    }
+    engine_log_unreadable(call->client->control->engine, error);
+    call_error(call, ERROR_STORE_BROKEN, NULL);
+}

@@ -154,3 +154,6 @@ int call_set_timer(struct call *call, uint64_t usec);
 
 /* Ends the connection because memory is short. */
 void call_out_of_memory(struct call *call);
+
+/* Answers, and logs, that the history could not be read (a negative errno); -ENOMEM: as above. */
+void call_unreadable(struct call *call, int error);

@@ -100,7 +100,7 @@ static void begin(struct call *call)
     if (result == -EINVAL)
         call_invalid(call, "words");
     else if (result < 0)
-        call_out_of_memory(call);
+        call_unreadable(call, result);
 }
 
 /* ---- reading ---- */
@@ -188,12 +188,14 @@ void history_run(struct call *call)
         return;
     for (unsigned i = 0; i < READ_PAGES_AT_ONCE && result == 0 && call_has_room(call); i++)
         result = read_page(call, reading);
-    if (result < 0)
-        call_out_of_memory(call);
-    else if (result > 0)
+    if (result < 0) {
+        send_batch(call, reading, true);
+        call_unreadable(call, result);
+    } else if (result > 0) {
         send_batch(call, reading, false);
-    else if (call_has_room(call))
+    } else if (call_has_room(call)) {
         client_schedule(call->client);
+    }
 }
 
 void export_run(struct call *call)

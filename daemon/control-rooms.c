@@ -1,6 +1,7 @@
 /* Rooms: what each has, read when the client has room for it. The store keeps the sums of the last
  * messages in memory, so it is asked to write them first. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ static void tell(struct call *call, struct listing *listing)
 
     if (!rooms || count < 0) {
         json_object_put(rooms);
-        call_out_of_memory(call);
+        call_unreadable(call, rooms ? (int)count : -ENOMEM);
         return;
     }
     for (ssize_t i = 0; i < count; i++)

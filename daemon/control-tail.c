@@ -112,7 +112,7 @@ static void begin_tail(struct call *call)
     else if (result == -ESTALE)
         call_error(call, ERROR_CURSOR_STALE, NULL);
     else if (result < 0)
-        call_out_of_memory(call);
+        call_unreadable(call, result);
 }
 
 /* ---- the last lines ---- */
@@ -305,7 +305,7 @@ void tail_run(struct call *call)
     if (result == 0 && tail->phase == TAIL_FOLLOW)
         result = follow(call, tail);
     if (result < 0)
-        call_out_of_memory(call);
+        call_unreadable(call, result);
     else if (call->state != CALL_ANSWERED)
         show_events(call, tail);
 }

@@ -42,6 +42,14 @@ static void on_failed(void *userdata, ring_ticket ticket, const char *error)
     engine_fail(engine, error);
 }
 
+void engine_log_unreadable(struct engine *engine, int error)
+{
+    journal_log(engine->journal, LINE_STORE_UNREADABLE,
+                "a part of the history cannot be read: %s; the next start checks all of it and "
+                "mends what is damaged: systemctl restart ringchatd",
+                strerror(-error));
+}
+
 static void on_fetched(void *userdata, ring_ticket ticket, size_t count,
                        struct packet *const *packets)
 {

@@ -122,6 +122,8 @@ const struct ring_view *engine_get_view(const struct engine *engine);
 void engine_get_status(const struct engine *engine, struct ring_status *ret);
 void engine_get_repair(const struct engine *engine, struct ring_repair *ret);
 struct history *engine_get_history(const struct engine *engine);
+/* Logs that reading it failed with this negative errno, and what to do. */
+void engine_log_unreadable(struct engine *engine, int error);
 struct store *engine_get_store(const struct engine *engine);
 
 /* The network as this node sees it; empty where it does not talk to others. */

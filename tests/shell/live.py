@@ -40,6 +40,10 @@ class LiveDaemon:
         self.process.terminate()
         assert self.process.wait(PATIENCE) == 0
 
+    def log(self):
+        with open(os.path.join(self.directory.name, "log"), "rb") as log:
+            return log.read()
+
     def control(self, *arguments, **options):
         return control(*arguments, socket_path=self.path, **options)
 

@@ -1,6 +1,8 @@
 """History, export and import with a real daemon."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 
 import pytest
@@ -165,6 +167,23 @@ def test_a_message_of_the_largest_text_comes_back(daemon):
         exported = other.control("export").stdout
         assert third.control("import", "-", text=exported).returncode == 0
         assert third.control("export").stdout == exported
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown_before_it():
+    with LiveDaemon("zeta") as other:
+        lines = b"".join(b"before %d\n" % number for number in range(300))
+        assert other.control("send", "--each-line", text=lines).returncode == 0
+        assert other.control("send", "-", text=b"x" * 5000).returncode == 0
+        other.send("behind")
+        with contextlib.closing(sqlite3.connect(f"{other.state}/history.db")) as database:
+            with database:
+                assert database.execute("DELETE FROM long_text").rowcount == 1
+        broken = b"the disk of this host fails; look at: journalctl -u ringchatd\n"
+        for verb, shown in ("history", b" before 0\n"), ("export", b"before 0"), ("tail", b""):
+            done = other.control(verb)
+            assert done.returncode == 1 and shown in done.stdout and broken in done.stderr, verb
+        assert b"a part of the history cannot be read" in other.log()
+        other.send("new ones are taken")
 
 
 def test_import_says_what_is_wrong_with_its_file(daemon, tmp_path):
