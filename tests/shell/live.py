@@ -1,10 +1,13 @@
 """One real daemon without a network: a ring of one."""
 
+import contextlib
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import tempfile
+import time
 
 from fake import CONTROL, PATIENCE, control
 
@@ -39,6 +42,19 @@ class LiveDaemon:
     def stop(self):
         self.process.terminate()
         assert self.process.wait(PATIENCE) == 0
+
+    def await_end_of_check(self):
+        """Of the whole database, which begins before the daemon answers its first call."""
+        deadline = time.monotonic() + PATIENCE
+        while "check" in self._threads():
+            assert time.monotonic() < deadline
+
+    def _threads(self):
+        names = []
+        for file in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                names.append(file.read_text().strip())
+        return names
 
     def log(self):
         with open(os.path.join(self.directory.name, "log"), "rb") as log:

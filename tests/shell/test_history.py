@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import subprocess
+import time
 
 import pytest
 from fake import CONTROL, PATIENCE
@@ -169,6 +170,14 @@ def test_a_message_of_the_largest_text_comes_back(daemon):
         assert third.control("export").stdout == exported
 
 
+def await_index(database):
+    """Until all that is held is in the index of words."""
+    deadline = time.monotonic() + PATIENCE
+    while database.execute("SELECT (SELECT total(last - first + 1) FROM held)"
+                           " - (SELECT total(last - first + 1) FROM indexed)").fetchone()[0] > 0:
+        assert time.monotonic() < deadline
+
+
 def test_what_cannot_be_read_is_told_and_the_rest_is_shown_before_it():
     with LiveDaemon("zeta") as other:
         lines = b"".join(b"before %d\n" % number for number in range(300))
@@ -176,6 +185,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown_before_it():
         assert other.control("send", "-", text=b"x" * 5000).returncode == 0
         other.send("behind")
         with contextlib.closing(sqlite3.connect(f"{other.state}/history.db")) as database:
+            # What the daemon finds by itself ends it.
+            other.await_end_of_check()
+            await_index(database)
             with database:
                 assert database.execute("DELETE FROM long_text").rowcount == 1
         broken = b"the disk of this host fails; look at: journalctl -u ringchatd\n"
