@@ -9,6 +9,7 @@ import time
 import pytest
 from fake import CONTROL, PATIENCE
 from live import LiveDaemon
+from terminal import Terminal
 
 SAID = [("main", "the backup is done"), ("ops", "disk full on host7"), ("main", "Das Café öffnet"),
         ("ops", "backups of 10.77.0.1 failed"), ("main", "disk replaced"), ("main", "NOT a query")]
@@ -196,6 +197,21 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown_before_it():
             assert done.returncode == 1 and shown in done.stdout and broken in done.stderr, verb
         assert b"a part of the history cannot be read" in other.log()
         other.send("new ones are taken")
+
+
+@pytest.mark.parametrize(("arguments", "pager", "paged"), [
+    ([], "sed 's/^/paged: /'", True), ([], "exit 3", True), (["--no-pager"], "exit 3", False),
+    (["--json"], "exit 3", False)])
+def test_history_goes_through_a_pager_on_a_terminal_unless_told_otherwise(
+        daemon, arguments, pager, paged):
+    command = [str(CONTROL), "--socket", daemon.path, *arguments, "history", "-u", "root"]
+    with Terminal(command, columns=400, environment={"PAGER": pager}) as terminal:
+        assert terminal.wait_for_end() == 0
+        shown = [line for line in terminal.screen() if "NOT a query" in line]
+    if paged and pager.startswith("exit"):
+        assert not shown  # a pager that ends early has shown enough
+    else:
+        assert len(shown) == 1 and shown[0].startswith("paged: ") == paged
 
 
 def test_import_says_what_is_wrong_with_its_file(daemon, tmp_path):
