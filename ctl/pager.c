@@ -1,6 +1,8 @@
 #include "pager.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,8 +29,11 @@ pid_t pager_start(const struct context *context)
         execlp("sh", "sh", "-c", pager, NULL);
         _exit(127);
     }
-    if (child > 0)
+    if (child > 0) {
         dup2(ends[1], STDOUT_FILENO);
+        /* Who leaves the pager has seen enough; a write tells that it is gone. */
+        signal(SIGPIPE, SIG_IGN);
+    }
     close(ends[0]);
     close(ends[1]);
     return child;
@@ -38,7 +43,9 @@ void pager_end(pid_t child)
 {
     if (child < 0)
         return;
-    fflush(stdout);
+    /* What nobody wants to see is no failure. */
+    if (fflush(stdout) != 0)
+        __fpurge(stdout);
     close(STDOUT_FILENO);
     waitpid(child, NULL, 0);
 }

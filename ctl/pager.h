@@ -6,7 +6,8 @@
 
 #include "context.h"
 
-/* Sends what is printed from now on through a pager. Its process id, or -1: there is none. */
+/* Sends what is printed from now on through a pager, and has SIGPIPE ignored: writing fails once
+ * the user has left it. Its process id, or -1: there is none. */
 pid_t pager_start(const struct context *context);
 
 /* Waits until the user has seen enough. */

@@ -209,7 +209,7 @@ def test_history_goes_through_a_pager_on_a_terminal_unless_told_otherwise(
         assert terminal.wait_for_end() == 0
         shown = [line for line in terminal.screen() if "NOT a query" in line]
     if paged and pager.startswith("exit"):
-        assert not shown  # a pager that ends early has shown enough
+        assert not shown  # whoever leaves the pager early has seen enough
     else:
         assert len(shown) == 1 and shown[0].startswith("paged: ") == paged
 
