@@ -175,6 +175,11 @@
 /* Pages that one reader takes before others have their turn. */
 #define READ_PAGES_AT_ONCE 8
 
+/* What is kept of the last deliveries, so that tails that have seen all before read no database: as
+ * much as such a one takes in its turn. One message may be longer. */
+#define TAIL_RECENT_MESSAGES (READ_PAGES_AT_ONCE * READ_PAGE_MESSAGES)
+#define TAIL_RECENT_BYTES (512 * 1024)
+
 /* How far the last lines are looked for from the end; for more, the history is read from its
  * beginning. */
 #define READ_BACK_MESSAGES 1000

@@ -87,7 +87,8 @@ static void deliver(struct engine *engine, const struct ring_output *output)
 {
     struct message_key key = key_of(output->deliver.packet);
 
-    check(history_delivered(engine->history, &key, output->deliver.late) == 0);
+    check(history_delivered(engine->history, output->deliver.packet, output->deliver.late,
+                            store_twins(engine->store)) == 0);
     if (output->deliver.late)
         check(store_submit_late(engine->store, &key) == 0);
     else

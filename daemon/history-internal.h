@@ -35,6 +35,24 @@ struct history_skip {
     struct message_key from, upto;
 };
 
+/* A message that was delivered, and was not to be looked for in the database. */
+struct history_recent_item {
+    struct message_key key;
+    struct packet *packet;
+};
+
+/* The last unmarked deliveries without a gap: what is above `start` up to the history's top, all of
+ * it. See history-recent.c. */
+struct history_recent {
+    struct message_key start;
+    size_t first, count; /* the items are items[first …], round the end */
+    size_t bytes;
+    struct history_recent_item items[TAIL_RECENT_MESSAGES];
+    struct message_key given;   /* the highest key given to the store */
+    struct message_key suspect; /* up to it, messages may have ids that were there before */
+    uint64_t twins;             /* the store's, as they were last */
+};
+
 struct history {
     sqlite3 *database;
     sqlite3_stmt *statements[HISTORY_STATEMENTS];
@@ -44,6 +62,8 @@ struct history {
     struct key_set hidden;   /* given to the store and not delivered */
     uint64_t late_shown;     /* late deliveries up to this number can be shown */
     struct key_set late;     /* delivered late, with a higher number or none yet */
+    struct history_recent recent;
+    uint64_t tail_reads; /* how often a tail's page was read from the database */
     struct history_skip skips[READ_SKIPS_MAX];
     size_t next_skip; /* the one to be overwritten next */
 };
@@ -68,6 +88,20 @@ int history_page_new(size_t count, struct history_page *ret);
 
 /* Takes into late_shown what has been noted and delivered by now. 0 or a negative errno. */
 int history_advance_late(struct history *history);
+
+/* Takes an unmarked delivery, before it becomes the top. */
+void history_recent_take(struct history *history, const struct message_key *key,
+                         struct packet *packet);
+
+/* Of what was stored by now, there may be ids that were there before. */
+void history_recent_suspect(struct history *history, uint64_t twins);
+
+/* Forgets all: what follows the top, and the late ones shown by now, is taken from here on. */
+void history_recent_clear(struct history *history);
+
+/* Whether the page is filled from memory: with what follows the position, at most `count`. */
+bool history_recent_read(struct history *history, const struct history_position *position,
+                         size_t count, struct history_page *page);
 
 /* Binds hlc, origin and seq to the first three places. */
 void history_bind_key(sqlite3_stmt *statement, const struct message_key *key);

@@ -346,15 +346,25 @@ static int read_unmarked(struct history *history, struct history_position *at, s
     return page->count == count || passed == READ_SKIP_ROWS_MAX;
 }
 
+uint64_t history_tail_reads(const struct history *history)
+{
+    return history->tail_reads;
+}
+
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret)
 {
     struct history_position at = *position;
     struct history_page page = {0};
-    int result = history_advance_late(history);
+    int result = history_page_new(count, &page);
 
+    if (result == 0 && history_recent_read(history, position, count, &page)) {
+        *ret = page;
+        return 0;
+    }
+    history->tail_reads++;
     if (result == 0)
-        result = history_page_new(count, &page);
+        result = history_advance_late(history);
     if (result == 0)
         result = read_rest_of_last(history, &at, count, &page);
     if (result == 0)

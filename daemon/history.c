@@ -105,6 +105,8 @@ int history_open(const char *state_directory, struct history **ret)
                                                        &history->statements[i], NULL));
     if (result == 0)
         result = load(history);
+    if (result == 0)
+        history_recent_clear(history);
     if (result < 0) {
         history_close(history);
         return result;
@@ -120,6 +122,7 @@ void history_close(struct history *history)
     for (size_t i = 0; i < HISTORY_STATEMENTS; i++)
         sqlite3_finalize(history->statements[i]);
     sqlite3_close(history->database);
+    history_recent_clear(history);
     key_set_done(&history->hidden);
     key_set_done(&history->late);
     free(history);
@@ -129,6 +132,8 @@ void history_close(struct history *history)
 
 int history_stored(struct history *history, const struct message_key *key)
 {
+    if (message_key_compare(key, &history->recent.given) > 0)
+        history->recent.given = *key;
     return key_set_add(&history->hidden, key);
 }
 
@@ -140,29 +145,35 @@ bool history_is_hidden(const struct history *history, const struct message_key *
 int history_advance_late(struct history *history)
 {
     sqlite3_stmt *notes = history->statements[HISTORY_NOTES];
+    const uint64_t before = history->late_shown;
     struct message_key key;
     int result;
 
-    sqlite3_bind_int64(notes, 1, store_sortable(history->late_shown));
+    sqlite3_bind_int64(notes, 1, store_sortable(before));
     while ((result = sqlite3_step(notes)) == SQLITE_ROW && store_column_key(notes, 0, &key) &&
            !history_is_hidden(history, &key)) {
         history->late_shown = (uint64_t)sqlite3_column_int64(notes, 3);
         key_set_remove(&history->late, &key);
     }
     sqlite3_reset(notes);
+    if (history->late_shown > before)
+        history_recent_clear(history);
     return store_schema_errno(result);
 }
 
-int history_delivered(struct history *history, const struct message_key *key, bool late)
+int history_delivered(struct history *history, struct packet *packet, bool late, uint64_t twins)
 {
-    key_set_remove(&history->hidden, key);
+    struct message message;
+
+    check(message_unpack(packet, &message) == 0);
+    key_set_remove(&history->hidden, &message.key);
     history->delivered++;
+    history_recent_suspect(history, twins);
     if (!late) {
-        if (message_key_compare(key, &history->top) > 0)
-            history->top = *key;
+        history_recent_take(history, &message.key, packet);
         return 0;
     }
-    if (key_set_add(&history->late, key) < 0)
+    if (key_set_add(&history->late, &message.key) < 0)
         return -ENOMEM;
     /* Keeps the set small; should it fail, the next reader meets the same error and says so. */
     (void)history_advance_late(history);
@@ -172,6 +183,8 @@ int history_delivered(struct history *history, const struct message_key *key, bo
 void history_pruned(struct history *history, uint64_t messages)
 {
     history->delivered -= messages;
+    /* Some of them may be kept here. */
+    history_recent_clear(history);
 }
 
 int history_get_size(struct history *history, struct history_size *ret)

@@ -36,9 +36,10 @@ void history_close(struct history *history); /* NULL is allowed */
 
 /* The engine tells what is given to the store (RING_STORE of a message) and what is delivered, so
  * that readers see exactly what is delivered. A delivery always follows STORED, so what is
- * delivered is committed. 0 or -ENOMEM. */
+ * delivered is committed. `twins`: store_twins() by then. A reference to the packet is kept for a
+ * while. 0 or -ENOMEM. */
 int history_stored(struct history *history, const struct message_key *key);
-int history_delivered(struct history *history, const struct message_key *key, bool late);
+int history_delivered(struct history *history, struct packet *packet, bool late, uint64_t twins);
 
 /* The last `count` delivered messages in key order, at most (0: none, only the position is wanted);
  * `ret_position` is where a tail goes on after them, and each item's own position goes on with the
@@ -58,6 +59,9 @@ int history_read(struct history *history, const struct message_key *after, size_
  * negative errno. */
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret);
+
+/* How often history_read_after() read the database. */
+uint64_t history_tail_reads(const struct history *history);
 
 /* A room that has messages. */
 struct history_room {

@@ -413,6 +413,11 @@ bool store_thread_is_gone(const struct store_thread *thread)
     return store_writer_is_gone(thread->writer);
 }
 
+uint64_t store_thread_twins(const struct store_thread *thread)
+{
+    return store_writer_twins(thread->writer);
+}
+
 void store_thread_set_damaged(struct store_thread *thread)
 {
     pthread_mutex_lock(&thread->mutex);

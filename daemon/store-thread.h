@@ -50,6 +50,9 @@ void store_thread_free(struct store_thread *thread);
 /* As store_is_gone(). */
 bool store_thread_is_gone(const struct store_thread *thread);
 
+/* As store_twins(). */
+uint64_t store_thread_twins(const struct store_thread *thread);
+
 /* The database is damaged: it will not be marked as closed in good order. */
 void store_thread_set_damaged(struct store_thread *thread);
 

@@ -93,6 +93,7 @@ struct store_writer {
     bool open;          /* a transaction is */
     uint64_t last_late; /* number of the last late delivery */
     uint64_t last_long; /* number of the last long text */
+    uint64_t twins;     /* second keys written; other threads read it too */
     uint64_t horizon;   /* messages below it are removed */
     struct store_span spans[SPAN_CACHE];
     struct store_rooms rooms;

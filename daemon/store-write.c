@@ -180,9 +180,15 @@ static int insert_twin(struct store_writer *writer, const struct store_origin *o
 
     if (result != SQLITE_OK || !done)
         return result;
+    __atomic_fetch_add(&writer->twins, 1, __ATOMIC_RELAXED);
     store_bind_id(writer->statements[STATEMENT_FIRST_TWIN], 1, &message->id);
     result = store_writer_run(writer, STATEMENT_FIRST_TWIN);
     return result == SQLITE_OK ? store_writer_run(writer, STATEMENT_COUNT_TWIN) : result;
+}
+
+uint64_t store_writer_twins(const struct store_writer *writer)
+{
+    return __atomic_load_n(&writer->twins, __ATOMIC_RELAXED);
 }
 
 static int insert_late(struct store_writer *writer, const struct store_origin *origin,

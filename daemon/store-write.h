@@ -24,6 +24,10 @@ int store_writer_apply(struct store_writer *writer, const struct ring_output *ou
 /* Adds the note that a stored message was delivered late, unless it has one. */
 int store_writer_note_late(struct store_writer *writer, const struct message_key *key);
 
+/* How many second keys of an id were written since the writer was made. Any thread may ask; what is
+ * committed is counted. */
+uint64_t store_writer_twins(const struct store_writer *writer);
+
 /* Ends the transaction, if there is one: everything is on disk. The table of rooms may lack the
  * messages of the last commits. */
 int store_writer_commit(struct store_writer *writer);

@@ -136,6 +136,11 @@ bool store_is_gone(const struct store *store)
     return store_thread_is_gone(store->thread);
 }
 
+uint64_t store_twins(const struct store *store)
+{
+    return store_thread_twins(store->thread);
+}
+
 /* ---- the check in the background ---- */
 
 static void on_checked(void *userdata, int result)

@@ -80,6 +80,10 @@ int store_check(struct store *store, struct event_base *base);
 /* Whether the database was deleted, or replaced, while it is open. */
 bool store_is_gone(const struct store *store);
 
+/* How many messages were written so far whose id the database had under another key; all of the
+ * writes that were completed are counted. */
+uint64_t store_twins(const struct store *store);
+
 /* Does what waits, stops the thread, closes. No callback comes any more. NULL is allowed. */
 void store_close(struct store *store);
 

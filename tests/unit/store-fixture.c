@@ -122,6 +122,8 @@ void fixture_close(struct fixture *fixture)
 {
     history_close(fixture->history);
     store_close(fixture->store);
+    while (fixture->packet_count > 0)
+        packet_unref(fixture->packets[--fixture->packet_count]);
     fixture->history = NULL;
     fixture->store = NULL;
 }
@@ -167,6 +169,7 @@ int fixture_tear_down(void **state)
         free(completion->error);
     }
     free(fixture->completions);
+    free(fixture->packets);
     nftw(fixture->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     free(fixture);
     return 0;
@@ -292,6 +295,23 @@ struct message message_of(const struct message_key *key)
     return message;
 }
 
+struct message message_of_id(const struct message_key *key, unsigned id)
+{
+    static char text[LONG_TEXT];
+    struct message message = message_of(key);
+
+    message.id = (struct ring_id){{(uint8_t)id, (uint8_t)(id >> 8), 1}};
+    if (id % 3 == 0)
+        message.room = (struct bytes){"ops", 3};
+    if (id % 5 == 0)
+        message.kind = MESSAGE_NOTICE;
+    if (id % 12 == 0) {
+        memset(text, 'a' + (int)(id % 26), sizeof(text));
+        message.text = (struct bytes){text, sizeof(text)};
+    }
+    return message;
+}
+
 static ring_ticket submit(struct fixture *fixture, struct ring_output *output,
                           struct packet *packet)
 {
@@ -303,14 +323,41 @@ static ring_ticket submit(struct fixture *fixture, struct ring_output *output,
     return output->store.ticket;
 }
 
+/* What was handed to the store, until it is delivered. */
+static void remember(struct fixture *fixture, struct packet *packet)
+{
+    fixture->packets =
+        realloc(fixture->packets, (fixture->packet_count + 1) * sizeof(struct packet *));
+    assert_non_null(fixture->packets);
+    fixture->packets[fixture->packet_count++] = packet_ref(packet);
+}
+
+static struct packet *recall(struct fixture *fixture, const struct message_key *key)
+{
+    for (size_t i = 0; i < fixture->packet_count; i++) {
+        struct packet *packet = fixture->packets[i];
+        struct message_key found = packet_key(packet);
+
+        if (message_key_compare(&found, key) != 0)
+            continue;
+        fixture->packets[i] = fixture->packets[--fixture->packet_count];
+        return packet;
+    }
+    fail_msg("what was not handed to the store is delivered");
+    return NULL;
+}
+
 ring_ticket submit_message(struct fixture *fixture, const struct message *message, bool repaired)
 {
     struct ring_output output = {0};
+    struct packet *packet;
 
     output.store.write = RING_WRITE_MESSAGE;
     output.store.repaired = repaired;
     assert_int_equal(history_stored(fixture->history, &message->key), 0);
-    return submit(fixture, &output, message_pack(message));
+    packet = message_pack(message);
+    remember(fixture, packet);
+    return submit(fixture, &output, packet);
 }
 
 ring_ticket submit_key(struct fixture *fixture, const struct message_key *key, bool repaired)
@@ -357,9 +404,18 @@ void count_rooms(struct fixture *fixture)
     fixture_wait(fixture, COUNTED, ++fixture->counted);
 }
 
+void deliver_untold(struct fixture *fixture, const struct message_key *key, bool late)
+{
+    struct packet *packet = recall(fixture, key);
+
+    assert_int_equal(history_delivered(fixture->history, packet, late, store_twins(fixture->store)),
+                     0);
+    packet_unref(packet);
+}
+
 void deliver(struct fixture *fixture, const struct message_key *key, bool late)
 {
-    assert_int_equal(history_delivered(fixture->history, key, late), 0);
+    deliver_untold(fixture, key, late);
     if (late)
         assert_int_equal(store_submit_late(fixture->store, key), 0);
     else
@@ -376,6 +432,14 @@ void repair(struct fixture *fixture, const struct message_key *key)
 {
     fixture_wait(fixture, STORED, submit_key(fixture, key, true));
     deliver(fixture, key, true);
+}
+
+unsigned packet_id(const struct packet *packet)
+{
+    struct message message = {0};
+
+    assert_int_equal(message_unpack(packet, &message), 0);
+    return message.id.bytes[0] | (unsigned)message.id.bytes[1] << 8;
 }
 
 struct message_key packet_key(const struct packet *packet)

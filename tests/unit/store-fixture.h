@@ -29,7 +29,9 @@ struct fixture {
     size_t worked;                    /* how often opening said that it gets on, */
     int percents[WORKED_MAX];         /* and how far it was */
     size_t stop_at;                   /* it is stopped when it says so for the n-th time */
-    size_t count;                     /* completions so far, in their order */
+    size_t packet_count;              /* messages given to the store, not delivered yet */
+    struct packet **packets;
+    size_t count; /* completions so far, in their order */
     struct completion *completions;
 };
 
@@ -92,6 +94,11 @@ struct message_key key_of(uint64_t hlc, unsigned origin, uint64_t n);
 /* A message whose id and text follow from its key. */
 struct message message_of(const struct message_key *key);
 
+/* Another, whose id, room, kind and length follow from a number. Some tens of the long ones are
+ * more than a tail's memory. */
+struct message message_of_id(const struct message_key *key, unsigned id);
+#define LONG_TEXT 60000
+
 /* Hands a message to the store, as the engine does. The ticket. */
 ring_ticket submit_message(struct fixture *fixture, const struct message *message, bool repaired);
 ring_ticket submit_key(struct fixture *fixture, const struct message_key *key, bool repaired);
@@ -103,11 +110,15 @@ ring_ticket submit_fetch(struct fixture *fixture, unsigned origin, uint64_t from
 /* Has the table of rooms brought up to date, and waits for that. */
 void count_rooms(struct fixture *fixture);
 
-/* As the engine does for a RING_DELIVER. */
+/* As the engine does for a RING_DELIVER of what was submitted; and without telling the store. */
 void deliver(struct fixture *fixture, const struct message_key *key, bool late);
+void deliver_untold(struct fixture *fixture, const struct message_key *key, bool late);
 
 /* Stores and delivers one message, and waits for both. */
 void say(struct fixture *fixture, const struct message_key *key);
 void repair(struct fixture *fixture, const struct message_key *key);
+
+/* The number that message_of_id() was given. */
+unsigned packet_id(const struct packet *packet);
 
 struct message_key packet_key(const struct packet *packet);

@@ -183,6 +183,26 @@ static void test_a_tail_whose_cursor_is_below_the_horizon_goes_on_with_the_oldes
     history_page_done(&page);
 }
 
+static void test_a_tail_shows_nothing_of_what_is_removed_and_was_delivered_just_before(void **state)
+{
+    struct fixture *fixture = *state;
+    struct history_position position;
+    struct history_page page;
+
+    assert_int_equal(history_last(fixture->history, 0, &page, &position), 0);
+    history_page_done(&page);
+    say_many(fixture, 200);
+    assert_int_equal(history_read_after(fixture->history, &position, 32, &page), 0);
+    assert_int_equal(packet_key(page.items[0].packet).hlc, 1ULL << 16);
+    position = page.items[9].position;
+    history_page_done(&page);
+    assert_int_equal(history_tail_reads(fixture->history), 0);
+    set_horizon(fixture, 151ULL << 16);
+    assert_int_equal(history_read_after(fixture->history, &position, 32, &page), 0);
+    assert_int_equal(packet_key(page.items[0].packet).hlc, 151ULL << 16);
+    history_page_done(&page);
+}
+
 static void test_the_horizon_follows_age_and_size(void **state)
 {
     struct fixture *fixture = *state;
@@ -221,6 +241,7 @@ int main(void)
         WITH_STORE(test_two_keys_of_a_message_go_together),
         WITH_STORE(test_a_cursor_and_late_numbers_outlive_what_they_were_of),
         WITH_STORE(test_a_tail_whose_cursor_is_below_the_horizon_goes_on_with_the_oldest_left),
+        WITH_STORE(test_a_tail_shows_nothing_of_what_is_removed_and_was_delivered_just_before),
         WITH_STORE(test_the_horizon_follows_age_and_size),
     };
 
