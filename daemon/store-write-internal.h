@@ -3,8 +3,6 @@
 /* What the parts of the writer share: store-write.c, store-origin.c, store-fetch.c, store-index.c,
  * store-prune.c, store-rooms.c. */
 
-#include <sys/stat.h>
-
 #include "ring/interval.h"
 #include "store-rooms.h"
 #include "store-schema.h"
@@ -81,10 +79,16 @@ struct store_span {
     uint64_t low, high; /* high 0: not looked up yet */
 };
 
+/* Which file it is, whatever its name. */
+struct store_file {
+    uint32_t major, minor;
+    uint64_t inode;
+};
+
 /* The database's file and its log. */
 struct store_files {
     char *path, *log_path;
-    struct stat file, log;
+    struct store_file file, log;
 };
 
 struct store_writer {
