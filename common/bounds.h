@@ -273,6 +273,14 @@
 #define STORE_GATHER_BYTES (124 * 1024)
 #define STORE_READ_AHEAD_BYTES (64 * 1024)
 
+/* Pages of the log (4 KiB each) from which on it is copied into the database when nothing is asked
+ * of the store: as many as SQLite takes by itself. Without such a moment: as many as one part of
+ * its index has (4062 in the first), less a large commit, so that a page is found by one look-up.
+ * Beyond the limit in bytes a reader held it up: the file is cut to that when it is begun anew. */
+#define STORE_LOG_FRAMES_MIN 1000
+#define STORE_LOG_FRAMES_MAX 3000
+#define STORE_LOG_BYTES_MAX 25000000
+
 /* Bytes of a message's text and names up to which they lie in the row of its key: with the rest of
  * it (70 at most) as much as SQLite keeps of a row in its page (1002 of 4096). */
 #define STORE_ROW_BYTES_MAX 930

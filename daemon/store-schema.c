@@ -311,7 +311,8 @@ static int read_version(sqlite3 *database, const char *path, size_t *ret, char *
  * it too; a transaction is bounded by the core's windows, so it stays in memory. And the tree's
  * upper pages must not leave while large messages pass: 8 MiB, where SQLite's default is 2. */
 static const char pragmas[] = "PRAGMA synchronous = FULL; PRAGMA cache_spill = OFF;"
-                              "PRAGMA cache_size = -8192";
+                              "PRAGMA cache_size = -8192;"
+                              "PRAGMA journal_size_limit = " STRING(STORE_LOG_BYTES_MAX);
 
 static int use_log(sqlite3 *database, const char *path, char **ret_error)
 {

@@ -12,8 +12,14 @@
 int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
                       bool *ret_more)
 {
-    int result = store_prune_step(writer, ret);
+    int result;
 
+    /* First, so that it is not a message's commit which begins the log anew: that takes a sync
+     * more. */
+    *ret_more = !hurried && store_log_has(writer, STORE_LOG_FRAMES_MIN);
+    if (*ret_more)
+        return store_log_copy(writer);
+    result = store_prune_step(writer, ret);
     *ret_more = ret->messages > 0;
     if (result == SQLITE_OK && !*ret_more)
         result =

@@ -207,18 +207,23 @@ static bool do_job(struct store_thread *thread, struct store_job *job, struct gr
     return false;
 }
 
-/* A piece of what can wait. False: nothing more may be tried. */
-static bool step(struct store_thread *thread)
+/* A piece of what can wait; or `between` two groups the log is copied. False: nothing more may be
+ * tried. */
+static bool step(struct store_thread *thread, bool between)
 {
     struct store_job *job = calloc(1, sizeof(*job));
-    int result = SQLITE_NOMEM;
+    int result;
 
     if (!job)
         return true;
     job->type = STORE_JOB_STEP;
-    result = store_writer_step(thread->writer, thread->hurried, &job->pruned, &thread->has_steps);
-    thread->stepped = monotonic_usec();
-    thread->quiet = true;
+    if (between) {
+        result = store_writer_copy_log(thread->writer);
+    } else {
+        result =
+            store_writer_step(thread->writer, thread->hurried, &job->pruned, &thread->has_steps);
+        thread->stepped = monotonic_usec();
+    }
     if (result != SQLITE_OK)
         give_back_failed(thread, job, 0, result);
     else if (job->pruned.messages > 0)
@@ -268,8 +273,7 @@ static bool is_busy(struct store_thread *thread)
     return has_work(thread);
 }
 
-/* All that waits. False: nothing does, and it is time for a step. NULL: the store is being closed.
- */
+/* All that waits; NULL: the store is being closed. False: it is time for a step. */
 static bool take_work(struct store_thread *thread, struct store_job **ret)
 {
     bool quiet = false;
@@ -320,9 +324,10 @@ static void *run(void *userdata)
 
     while (sound && !stopping) {
         if (!take_work(thread, &work))
-            sound = step(thread);
+            sound = step(thread, false);
         else if (work)
-            sound = do_jobs(thread, work);
+            sound = do_jobs(thread, work) &&
+                    (!store_writer_has_long_log(thread->writer) || step(thread, true));
         else
             stopping = true;
     }

@@ -1,7 +1,7 @@
 #pragma once
 
 /* What the parts of the writer share: store-write.c, store-origin.c, store-fetch.c, store-index.c,
- * store-prune.c, store-rooms.c. */
+ * store-log.c, store-prune.c, store-rooms.c. */
 
 #include "ring/interval.h"
 #include "store-rooms.h"
@@ -91,6 +91,12 @@ struct store_files {
     struct store_file file, log;
 };
 
+/* Pages in the log, and how many there were when copying it was tried last (0: not since it was
+ * begun). */
+struct store_log {
+    size_t frames, tried;
+};
+
 struct store_writer {
     sqlite3 *database;
     sqlite3_stmt *statements[STORE_STATEMENTS];
@@ -101,6 +107,7 @@ struct store_writer {
     uint64_t horizon;   /* messages below it are removed */
     struct store_span spans[SPAN_CACHE];
     struct store_rooms rooms;
+    struct store_log log;
     struct store_files files; /* as they were opened */
     size_t count, allocated;
     struct store_origin **origins; /* by id */
@@ -146,6 +153,17 @@ int store_origin_prune(struct store_writer *writer, struct store_origin *origin,
 /* Remembers which files the database is in; both must exist. 0 or a negative errno. */
 int store_files_note(struct store_files *files, sqlite3 *database);
 void store_files_done(struct store_files *files);
+
+/* ---- store-log.c ---- */
+
+/* From now on SQLite does not copy the log into the database by itself. */
+void store_log_watch(struct store_writer *writer);
+
+/* Whether so many pages are in the log that nobody tried to copy. */
+bool store_log_has(const struct store_writer *writer, size_t frames);
+
+/* Copies what no reader needs to stay in the log; no transaction is open. SQLite's code. */
+int store_log_copy(struct store_writer *writer);
 
 /* ---- store-prune.c ---- */
 

@@ -337,6 +337,8 @@ int store_writer_new(sqlite3 *database, const struct store_contents *contents,
             database, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &writer->statements[i], NULL));
     if (result == 0)
         result = store_schema_errno(store_rooms_catch_up(writer));
+    if (result == 0)
+        store_log_watch(writer);
     if (result < 0) {
         store_writer_free(writer);
         return result;

@@ -43,9 +43,15 @@ int store_writer_fetch(struct store_writer *writer, const struct ring_output *ou
 /* Does a small piece of what can wait (a smaller one where `hurried`: there is other work), in a
  * transaction of its own, committed: removes messages below the horizon (told in `ret`, whose
  * intervals are to be freed also on failure), indexes words, brings the table of rooms up to date,
- * gives free pages back. `ret_more`: there is more to do. */
+ * gives free pages back; or copies the log into the database, unless `hurried`. `ret_more`: there
+ * is more to do. */
 int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
                       bool *ret_more);
+
+/* Whether the log has become so long that it shall be copied into the database although there is
+ * other work; and does that. All that was committed stays readable at every moment, and on disk. */
+bool store_writer_has_long_log(const struct store_writer *writer);
+int store_writer_copy_log(struct store_writer *writer);
 
 /* Whether the file or its log was deleted or replaced by another since the database was opened:
  * then what is written is lost. */

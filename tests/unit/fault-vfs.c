@@ -1,6 +1,7 @@
 #include "fault-vfs.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -39,6 +40,7 @@ static size_t count, allocated;
 static char *names[FILES_MAX];
 static unsigned names_count;
 static enum fault fault;
+static const char *fault_name; /* NULL: of any file */
 static size_t fault_after, fault_seen;
 
 static const char *base_name(const char *path)
@@ -81,24 +83,35 @@ static void add(enum operation_type type, const char *path, int64_t at, size_t s
     pthread_mutex_unlock(&mutex);
 }
 
-/* Whether this operation shall fail. */
-static bool fails(enum fault kind)
+static bool is_meant(const char *path)
+{
+    return !fault_name || (path && strcmp(base_name(path), fault_name) == 0);
+}
+
+/* Whether this operation on the file (NULL: a temporary one) shall fail. */
+static bool fails(enum fault kind, const char *path)
 {
     bool result;
 
     pthread_mutex_lock(&mutex);
-    result = fault == kind && fault_seen++ >= fault_after;
+    result = fault == kind && is_meant(path) && fault_seen++ >= fault_after;
     pthread_mutex_unlock(&mutex);
     return result;
 }
 
-void fault_vfs_fail(enum fault kind, size_t after)
+void fault_vfs_fail_in(const char *name, enum fault kind, size_t after)
 {
     pthread_mutex_lock(&mutex);
     fault = kind;
+    fault_name = name;
     fault_after = after;
     fault_seen = 0;
     pthread_mutex_unlock(&mutex);
+}
+
+void fault_vfs_fail(enum fault kind, size_t after)
+{
+    fault_vfs_fail_in(NULL, kind, after);
 }
 
 size_t fault_vfs_count(void)
@@ -107,6 +120,18 @@ size_t fault_vfs_count(void)
 
     pthread_mutex_lock(&mutex);
     result = count;
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+size_t fault_vfs_count_syncs(const char *name)
+{
+    size_t result = 0;
+
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < count; i++)
+        result +=
+            operations[i].type == OPERATION_SYNC && strcmp(names[operations[i].file], name) == 0;
     pthread_mutex_unlock(&mutex);
     return result;
 }
@@ -151,7 +176,7 @@ static int file_close(sqlite3_file *file)
 
 static int file_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 {
-    if (fails(FAULT_READ))
+    if (fails(FAULT_READ, path_of(file)))
         return SQLITE_IOERR_READ;
     return real_of(file)->pMethods->xRead(real_of(file), data, size, at);
 }
@@ -160,9 +185,9 @@ static int file_write(sqlite3_file *file, const void *data, int size, sqlite3_in
 {
     int result;
 
-    if (fails(FAULT_WRITE))
+    if (fails(FAULT_WRITE, path_of(file)))
         return SQLITE_IOERR_WRITE;
-    if (fails(FAULT_FULL))
+    if (fails(FAULT_FULL, path_of(file)))
         return SQLITE_FULL;
     result = real_of(file)->pMethods->xWrite(real_of(file), data, size, at);
     if (result == SQLITE_OK && path_of(file))
@@ -183,7 +208,7 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     int result;
 
-    if (fails(FAULT_SYNC))
+    if (fails(FAULT_SYNC, path_of(file)))
         return SQLITE_IOERR_FSYNC;
     result = real_of(file)->pMethods->xSync(real_of(file), flags);
     if (result == SQLITE_OK && path_of(file))
@@ -416,7 +441,7 @@ static void write_image(const struct image *image, const char *directory, const 
     close(fd);
 }
 
-void fault_vfs_cut(size_t cut, uint64_t seed, bool lying, const char *directory)
+void fault_vfs_cut(size_t cut, uint64_t seed, const char *lying, const char *directory)
 {
     struct image images[FILES_MAX] = {0};
     /* What comes before is on disk, of each file, and of the names of all. */
@@ -424,11 +449,11 @@ void fault_vfs_cut(size_t cut, uint64_t seed, bool lying, const char *directory)
     bool created[FILES_MAX] = {false};
 
     random_state = seed * 2654435761U + 1;
-    for (size_t i = 0; i < cut && !lying; i++) {
+    for (size_t i = 0; i < cut; i++) {
         unsigned file = operations[i].file;
 
         created[file] |= operations[i].type == OPERATION_CREATE;
-        if (operations[i].type != OPERATION_SYNC)
+        if (operations[i].type != OPERATION_SYNC || (lying && fnmatch(lying, names[file], 0) == 0))
             continue;
         synced[file] = i;
         names_synced = created[file] ? i : names_synced;

@@ -14,13 +14,15 @@ void fault_vfs_remove(void);
 /* Forgets everything. */
 void fault_vfs_reset(void);
 
-/* The writes, truncations, syncs and deletions so far. */
+/* The writes, truncations, syncs and deletions so far; and the syncs of one file. */
 size_t fault_vfs_count(void);
+size_t fault_vfs_count_syncs(const char *name);
 
 /* Puts the files of the log into `directory` as they are after a loss of power before operation
  * `cut`: what was not synced is there, or not, or in part (sectors of 512 bytes), by chance of
- * `seed`. With `lying` syncs do nothing: a disk on which nothing can be promised. */
-void fault_vfs_cut(size_t cut, uint64_t seed, bool lying, const char *directory);
+ * `seed`. Syncs of the files whose names match `lying` (a pattern as the shell has it; NULL: of
+ * none) do nothing: a disk on which nothing can be promised. */
+void fault_vfs_cut(size_t cut, uint64_t seed, const char *lying, const char *directory);
 
 enum fault {
     FAULT_NONE,
@@ -30,5 +32,7 @@ enum fault {
     FAULT_READ,
 };
 
-/* From the `after`th operation of that kind on, all fail. */
+/* From the `after`th operation of that kind on, all fail; or only those of the file with that name.
+ */
 void fault_vfs_fail(enum fault fault, size_t after);
+void fault_vfs_fail_in(const char *name, enum fault fault, size_t after);
