@@ -19,10 +19,6 @@ static uint64_t monotonic_usec(void)
     return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
 }
 
-struct jobs {
-    struct store_job *first, **last;
-};
-
 struct store_thread {
     struct store_writer *writer; /* the thread's */
     const char *path;
@@ -45,56 +41,8 @@ struct store_thread {
     bool stopping, damaged;
     bool sleeping;  /* the thread waits for work, or is about to */
     bool unawaited; /* writes that are done wake nobody */
-    struct jobs waiting, done;
+    struct store_jobs waiting, done;
 };
-
-void store_job_free(struct store_job *job)
-{
-    if (!job)
-        return;
-    if (job->type == STORE_JOB_WRITE)
-        packet_unref(job->output.store.packet);
-    for (size_t i = 0; i < job->count; i++)
-        packet_unref(job->packets[i]);
-    free(job->packets);
-    free(job->pruned.intervals);
-    free(job->error);
-    free(job);
-}
-
-/* ---- lists of jobs ---- */
-
-static void jobs_init(struct jobs *jobs)
-{
-    jobs->first = NULL;
-    jobs->last = &jobs->first;
-}
-
-static void jobs_append(struct jobs *jobs, struct store_job *job)
-{
-    job->next = NULL;
-    *jobs->last = job;
-    jobs->last = &job->next;
-}
-
-/* Takes them all out. */
-static struct store_job *jobs_take(struct jobs *jobs)
-{
-    struct store_job *first = jobs->first;
-
-    jobs_init(jobs);
-    return first;
-}
-
-static void jobs_free(struct store_job *job)
-{
-    while (job) {
-        struct store_job *next = job->next;
-
-        store_job_free(job);
-        job = next;
-    }
-}
 
 /* ---- in the thread ---- */
 
@@ -110,7 +58,7 @@ static void give_back(struct store_thread *thread, struct store_job *job)
 
     pthread_mutex_lock(&thread->mutex);
     wake = wake || !thread->unawaited;
-    jobs_append(&thread->done, job);
+    store_jobs_append(&thread->done, job);
     pthread_mutex_unlock(&thread->mutex);
     /* The counter's limit is 2^64. */
     if (wake)
@@ -284,7 +232,7 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
         quiet = thread->hurried || (thread->quiet && !thread->waiting.first) || !is_busy(thread);
     if (!quiet)
         wait_for_work(thread, 0);
-    *ret = quiet ? NULL : jobs_take(&thread->waiting);
+    *ret = quiet ? NULL : store_jobs_take(&thread->waiting);
     thread->quiet = quiet;
     pthread_mutex_unlock(&thread->mutex);
     return !quiet;
@@ -297,7 +245,7 @@ static void drop_work(struct store_thread *thread)
 
     thread->has_steps = false;
     while (take_work(thread, &work) && work)
-        jobs_free(work);
+        store_jobs_free(work);
 }
 
 static bool do_jobs(struct store_thread *thread, struct store_job *work)
@@ -312,7 +260,7 @@ static bool do_jobs(struct store_thread *thread, struct store_job *work)
         work = next;
     }
     sound = sound && commit(thread, &group);
-    jobs_free(work);
+    store_jobs_free(work);
     return sound;
 }
 
@@ -360,11 +308,11 @@ void store_thread_collect(struct store_thread *thread)
     struct store_job *done;
 
     pthread_mutex_lock(&thread->mutex);
-    done = jobs_take(&thread->done);
+    done = store_jobs_take(&thread->done);
     pthread_mutex_unlock(&thread->mutex);
     for (const struct store_job *job = done; job; job = job->next)
         tell(thread, job);
-    jobs_free(done);
+    store_jobs_free(done);
 }
 
 static void on_wakeup(evutil_socket_t fd, short what, void *userdata)
@@ -394,7 +342,7 @@ void store_thread_submit(struct store_thread *thread, struct store_job *job)
     bool wake;
 
     pthread_mutex_lock(&thread->mutex);
-    jobs_append(&thread->waiting, job);
+    store_jobs_append(&thread->waiting, job);
     wake = !thread->held && must_be_woken(thread);
     pthread_mutex_unlock(&thread->mutex);
     if (wake)
@@ -463,8 +411,8 @@ int store_thread_new(struct event_base *base, struct store_writer *writer, const
     thread->path = path;
     thread->callbacks = *callbacks;
     thread->userdata = userdata;
-    jobs_init(&thread->waiting);
-    jobs_init(&thread->done);
+    store_jobs_init(&thread->waiting);
+    store_jobs_init(&thread->done);
     pthread_mutex_init(&thread->mutex, NULL);
     sem_init(&thread->work, 0, 0);
     thread->has_steps = true;
@@ -497,7 +445,7 @@ void store_thread_free(struct store_thread *thread)
         event_free(thread->event);
     if (thread->wakeup >= 0)
         close(thread->wakeup);
-    jobs_free(jobs_take(&thread->done));
+    store_jobs_free(store_jobs_take(&thread->done));
     store_writer_free(thread->writer);
     pthread_mutex_destroy(&thread->mutex);
     sem_destroy(&thread->work);

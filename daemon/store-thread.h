@@ -7,36 +7,10 @@
 
 #include <event2/event.h>
 
+#include "store-job.h"
 #include "store-write.h"
 
 struct store_thread;
-
-enum store_job_type {
-    STORE_JOB_WRITE,
-    STORE_JOB_FETCH,
-    STORE_JOB_LATE,
-    STORE_JOB_ROOMS,
-    STORE_JOB_STEP, /* the thread's own */
-};
-
-/* Something to do, and then what came of it; so being told needs no memory. */
-struct store_job {
-    struct store_job *next;
-    enum store_job_type type;
-    struct ring_output output; /* a write's packet is the job's */
-    bool late;                 /* the message written is, or will be, delivered late */
-    struct message_key key;    /* STORE_JOB_LATE */
-
-    ring_ticket ticket; /* of the completion: as the callbacks have it */
-    bool failed;
-    char *error;
-    size_t count; /* what was fetched */
-    struct packet **packets;
-    struct store_pruned pruned; /* STORE_JOB_STEP */
-};
-
-/* NULL is allowed. */
-void store_job_free(struct store_job *job);
 
 /* Starts the thread, which takes the writer over (also on failure). `path` is for error texts and
  * must stay. 0 or a negative errno. */
