@@ -1,0 +1,183 @@
+"""What a tail that follows shows as it is delivered, against what the database has afterwards."""
+
+import json
+import pathlib
+import signal
+import time
+import uuid
+
+from client import PATIENCE
+from flow import Flow, assert_tails
+from ring import await_everything, await_ring, await_same_history, start_together
+
+LONG = 16000  # near the most that a host sends unless it is told otherwise
+
+
+def after(host, cursor):
+    """What the host's tail shows from there to the end."""
+    done = host.control("--json", "tail", "--after", cursor)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def send_all_kinds(hosts, count):
+    """Short and long texts, in rooms, notices; and some by one id at two hosts at once, so that
+    they get two keys."""
+    clients = [host.client() for host in hosts]
+    for number in range(count):
+        parameters = {"id": str(uuid.uuid4()), "timeout_usec": 0, "text": f"{number} " +
+                      "e\u0301\n\U0001f600\"" * (LONG // 12 if number % 4 == 0 else 1)}
+        if number % 3 == 0:
+            parameters["room"] = "ops"
+        if number % 5 == 0:
+            parameters["kind"] = "notice"
+        chosen = [clients[number % len(hosts)]]
+        if number % 7 == 0:
+            chosen.append(clients[(number + 1) % len(hosts)])
+        for client in chosen:
+            client.request("Send", **parameters)
+        for client in chosen:
+            client.reply()
+    for client in clients:
+        with client:
+            pass
+
+
+def test_a_tail_is_shown_at_once_what_the_database_has_after_a_kill(lab):
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    host = hosts[0]
+    tail, stopped = host.tail("-n", "0"), host.tail("-n", "0")
+    first = hosts[1].send("the first of all")["id"]
+    for reader in tail, stopped:
+        reader.wait_for_text("the first of all")
+    stopped.process.send_signal(signal.SIGSTOP)
+    send_all_kinds(hosts, 400)
+    await_everything(hosts)
+    stopped.process.send_signal(signal.SIGCONT)
+    for reader in tail, stopped:
+        reader.wait_for_text("everything before this is delivered")
+
+    shown = tail.messages()
+    assert [line["id"] for line in shown].index(first) == 0
+    assert len(shown) >= 402 and not any(line["late"] for line in shown)
+    # One who could not keep up has read it from the database.
+    assert stopped.messages() == shown
+    host.kill()
+    host.start()
+    known = {line["id"] for line in shown}
+    for place in 0, 1, len(shown) // 2, len(shown) - 2:
+        stored = [line for line in after(host, shown[place]["cursor"]) if line["id"] in known]
+        assert stored == shown[place + 1:]
+
+
+def assert_cursors(host, shown, two_keys):
+    """From each line a tail goes on with exactly the others behind it; late ones may then come
+    sooner, and of two keys of one message the other one may be shown."""
+    late = [place for place, line in enumerate(shown) if line["late"]]
+    for place in {0, len(shown) // 2, len(shown) - 2, *late[:3], *late[-3:]}:
+        rest = shown[place + 1:]
+        stored = after(host, shown[place]["cursor"])[:len(rest)]
+        assert len({line["id"] for line in stored}) == len(stored)
+        assert {line["id"] for line in stored} == {line["id"] for line in rest}
+        for is_late in False, True:
+            ids = [[line["id"] for line in lines
+                    if line["late"] == is_late and line["id"] not in two_keys]
+                   for lines in (stored, rest)]
+            assert ids[0] == ids[1]
+
+
+def test_every_cursor_leads_to_what_was_shown_behind_it_over_a_cut_and_a_kill(lab):
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    tails = [host.tail("-n", "0", "--events") for host in hosts]
+    flow = Flow(hosts, steady=True, gap=0.002)
+    flow.await_more(hosts, 20)
+    lab.networks[0].partition([1], [2, 3])
+    for side in hosts[:1], hosts[1:]:
+        await_ring(side)
+    two_keys = set()
+    for number in range(5):
+        message = str(uuid.uuid4())
+        for host in hosts[0], hosts[2]:
+            host.control("send", "--id", message, f"on both sides {number}")
+        two_keys.add(message)
+    flow.await_more(hosts, 20)
+    lab.networks[0].heal_all()
+    await_ring(hosts)
+    flow.await_more(hosts, 20)
+    flow.stop_and_check()
+    assert_tails(tails)
+    assert any(line["late"] for tail in tails for line in tail.messages())
+    shown = [tail.messages() for tail in tails]
+    for host, lines in zip(hosts, shown):
+        assert_cursors(host, lines, two_keys)
+    hosts[0].kill()
+    hosts[0].start()
+    assert_cursors(hosts[0], shown[0], two_keys)
+
+
+def test_tails_that_begin_in_a_flood_miss_nothing_and_repeat_nothing(lab):
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    flow = Flow(hosts)
+    tails = [hosts[0].tail("-n", "3")]
+    for _ in range(3):
+        flow.await_more(hosts, 30)
+        tails.append(hosts[0].tail("-n", "5"))
+        cursor = tails[0].wait_until("a line", len) and tails[0].messages()[-1]["cursor"]
+        tails.append(hosts[0].tail("--after", cursor))
+        tails.append(hosts[0].tail("-n", "2", "-r", "main"))
+    flow.await_more(hosts, 30)
+    flow.stop()
+    await_everything(hosts)
+    for tail in tails:
+        tail.wait_for_text("everything before this is delivered")
+    history = [json.loads(line)["id"] for line in await_same_history(hosts).splitlines()]
+    for tail in tails:
+        ids = [line["id"] for line in tail.messages()]
+        assert len(ids) > 3 and ids == history[-len(ids):]
+
+
+def test_a_tail_shows_all_while_retention_removes_what_it_has_shown(lab):
+    host, = lab.make_instances(1)
+    host.configuration = host.directory / "config"
+    host.configuration.write_text("[History]\nRetentionBytes=400K\n")
+    host.start()
+    tail = host.tail("-n", "0")
+    texts = [f"the first {'z' * 300}"]
+    deadline = time.monotonic() + PATIENCE
+    with host.client() as client:
+        client.call("Send", text=texts[0])
+        tail.wait_for_text(texts[0])
+        while client.call("Status")["status"]["messages"] > len(texts) - 1500:
+            assert time.monotonic() < deadline, "retention removes nothing"
+            for _ in range(100):
+                texts.append(f"{len(texts)} {'z' * 300}")
+                client.call("Send", text=texts[-1], timeout_usec=0)
+    tail.wait_for_text(texts[-1])
+    shown = tail.messages()
+    assert [line["text"] for line in shown] == texts
+    assert after(host, shown[-10]["cursor"]) == shown[-9:]
+
+
+def reads_of_the_loop(host):
+    """How often the daemon's loop has read anything."""
+    text = pathlib.Path(f"/proc/{host.process.pid}/task/{host.process.pid}/io").read_text("ascii")
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("syscr:"))
+
+
+def test_what_is_delivered_is_shown_without_a_read_of_the_database(lab):
+    host, = lab.make_instances(1)
+    host.start()
+    tails = [host.tail("-n", "0"), host.tail("-n", "0", "-r", "ops")]
+    with host.client() as client:
+        client.call("Send", text="the first", room="ops")
+        for tail in tails:
+            tail.wait_for_text("the first")
+        before = reads_of_the_loop(host)
+        for number in range(300):
+            client.call("Send", text=f"one by one {number}", room="ops")
+        for tail in tails:
+            tail.wait_for_text("one by one 299")
+        # Its call, and that it is on disk: a look at the database takes some five more.
+        assert reads_of_the_loop(host) - before < 300 * 4
