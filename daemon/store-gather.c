@@ -9,6 +9,10 @@
  * mostly the order of the log too. So a read of the log that goes on where the last one ended, with
  * no more than a frame's header between, is answered from a larger one.
  *
+ * A sync of the log may be left out where that is asked for: the next one is of all before it too.
+ * Not the one of a log that was begun anew: its header must be on disk before what follows, or a
+ * restart would take what was in its place for the log, and copy it over newer pages.
+ *
  * How it can fail: a reader holds SQLite up, so that it copies a part of the log and does not sync
  * the database, and the last of that cannot be written: SQLite does not ask whether it was, and
  * readers look for these pages in the database. It is in the log still, which nobody can cut before
@@ -30,6 +34,8 @@ struct gather {
     sqlite3_io_methods methods; /* the file's; must be the first */
     const sqlite3_io_methods *real;
     bool gathers, reads_ahead;
+    bool lazy;  /* syncs are left out */
+    bool begun; /* the file's beginning was written since it was synced */
     bool dirty;
     size_t size;
     sqlite3_int64 at, next_read; /* of the buffer in the file; where the last read ended */
@@ -64,6 +70,7 @@ static int gather_write(sqlite3_file *file, const void *data, int size, sqlite3_
                    (size_t)size <= sizeof(gather->buffer) - gather->size;
     int result = follows ? SQLITE_OK : empty(file);
 
+    gather->begun |= at == 0;
     if (result != SQLITE_OK)
         return result;
     if (!gather->gathers || (size_t)size > sizeof(gather->buffer))
@@ -127,9 +134,15 @@ static int gather_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int gather_sync(sqlite3_file *file, int flags)
 {
+    struct gather *gather = gather_of(file);
     int result = empty(file);
 
-    return result == SQLITE_OK ? gather_of(file)->real->xSync(file, flags) : result;
+    if (result != SQLITE_OK || (gather->lazy && !gather->begun))
+        return result;
+    result = gather->real->xSync(file, flags);
+    if (result == SQLITE_OK)
+        gather->begun = false;
+    return result;
 }
 
 static int gather_size(sqlite3_file *file, sqlite3_int64 *ret)
@@ -201,4 +214,13 @@ int store_gather(sqlite3 *database)
     if (result == SQLITE_OK)
         pages->methods.xFileControl = gather_control;
     return result;
+}
+
+void store_gather_lazily(sqlite3 *database, bool lazily)
+{
+    sqlite3_file *log = NULL;
+
+    if (sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log) ==
+        SQLITE_OK)
+        gather_of(log)->lazy = lazily;
 }

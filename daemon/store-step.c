@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "store-check.h"
+#include "store-gather.h"
 #include "store-write-internal.h"
 
 int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
@@ -20,6 +21,8 @@ int store_writer_step(struct store_writer *writer, bool hurried, struct store_pr
     if (*ret_more)
         return store_log_copy(writer);
     result = store_prune_step(writer, ret);
+    /* All else is found undone, and done again, if the power goes. */
+    store_gather_lazily(writer->database, ret->messages == 0);
     *ret_more = ret->messages > 0;
     if (result == SQLITE_OK && !*ret_more)
         result =
@@ -30,6 +33,8 @@ int store_writer_step(struct store_writer *writer, bool hurried, struct store_pr
         result = store_writer_commit(writer);
     if (result == SQLITE_OK && !*ret_more)
         result = store_shrink_step(writer, ret_more);
+    store_gather_lazily(writer->database, false);
+    *ret_more = *ret_more || store_log_has(writer, STORE_LOG_FRAMES_MIN);
     return result;
 }
 

@@ -41,10 +41,10 @@ int store_writer_fetch(struct store_writer *writer, const struct ring_output *ou
                        struct packet ***ret_packets, size_t *ret_count);
 
 /* Does a small piece of what can wait (a smaller one where `hurried`: there is other work), in a
- * transaction of its own, committed: removes messages below the horizon (told in `ret`, whose
- * intervals are to be freed also on failure), indexes words, brings the table of rooms up to date,
- * gives free pages back; or copies the log into the database, unless `hurried`. `ret_more`: there
- * is more to do. */
+ * transaction of its own, committed, but only what is told in `ret` for certain on disk: removes
+ * messages below the horizon (told in `ret`, whose intervals are to be freed also on failure),
+ * indexes words, brings the table of rooms up to date, gives free pages back; or copies the log
+ * into the database, unless `hurried`. `ret_more`: there is more to do. */
 int store_writer_step(struct store_writer *writer, bool hurried, struct store_pruned *ret,
                       bool *ret_more);
 

@@ -318,6 +318,78 @@ static void test_a_commit_that_cannot_be_written_fails(void **arg)
     }
 }
 
+/* ---- commits that are not synced ---- */
+
+/* What a new process reads after the power went. */
+static int64_t sum_after_cut(size_t cut, uint64_t seed, const char *directory)
+{
+    char path[128];
+    sqlite3 *database;
+    int64_t result;
+
+    fault_vfs_cut(cut, seed, NULL, directory);
+    snprintf(path, sizeof(path), "%s/db", directory);
+    fault_vfs_remove();
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(value(database, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"),
+                     1);
+    result = sum(database);
+    sqlite3_close(database);
+    unlink(path);
+    fault_vfs_install();
+    return result;
+}
+
+static int64_t fill(sqlite3 *database, char letter, const char *which)
+{
+    char text[120];
+
+    snprintf(text, sizeof(text), "UPDATE thing SET text = printf('%%.*c', 900, '%c') WHERE %s",
+             letter, which);
+    run(database, text);
+    return sum(database);
+}
+
+/* The log, all of which was copied, is begun anew by a lazy commit, and goes on with others. When
+ * one of them is synced, all is on disk; before that, nothing that was there is lost, and nothing
+ * else is there than a commit left. */
+static void test_a_loss_of_power_undoes_lazy_commits_at_most(void **arg)
+{
+    char directory[] = "/tmp/ringchat-lazy-XXXXXX";
+    struct scene *scene = *arg;
+    size_t first, operations, syncs;
+    int64_t sums[4];
+
+    assert_non_null(mkdtemp(directory));
+    insert(scene->writer, 60, 900);
+    for (char letter = 'a'; letter < 'd'; letter++)
+        sums[0] = fill(scene->writer, letter, "1");
+    run(scene->writer, "PRAGMA wal_checkpoint(PASSIVE)");
+    first = fault_vfs_count();
+    store_gather_lazily(scene->writer, true);
+    sums[1] = fill(scene->writer, 'e', "number < 9");
+    syncs = fault_vfs_count_syncs("db-wal");
+    sums[2] = fill(scene->writer, 'f', "number BETWEEN 20 AND 30");
+    assert_int_equal(fault_vfs_count_syncs("db-wal"), syncs);
+    assert_int_equal(sum(scene->reader), sums[2]);
+    store_gather_lazily(scene->writer, false);
+    sums[3] = fill(scene->writer, 'g', "number > 50");
+    operations = fault_vfs_count();
+    for (size_t cut = first; cut <= operations; cut++) {
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            int64_t found = sum_after_cut(cut, seed, directory);
+            size_t i = cut == operations ? 3 : 0;
+
+            while (i < ELEMENTS(sums) && sums[i] != found)
+                i++;
+            if (i == ELEMENTS(sums))
+                fail_msg("operation %zu of %zu, seed %d: what no commit left", cut - first,
+                         operations - first, (int)seed);
+        }
+    }
+    rmdir(directory);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -330,6 +402,7 @@ int main(void)
         TEST(test_others_see_what_was_copied_of_a_part_of_the_log),
         TEST(test_a_failure_while_the_log_is_copied_loses_nothing),
         TEST(test_a_commit_that_cannot_be_written_fails),
+        TEST(test_a_loss_of_power_undoes_lazy_commits_at_most),
     };
 
     return cmocka_run_group_tests_name("store-gather", tests, NULL, NULL);
