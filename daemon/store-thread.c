@@ -233,7 +233,7 @@ static bool take_work(struct store_thread *thread, struct store_job **ret)
     if (!quiet)
         wait_for_work(thread, 0);
     *ret = quiet ? NULL : store_jobs_take(&thread->waiting);
-    thread->quiet = quiet;
+    thread->quiet = quiet && !thread->hurried;
     pthread_mutex_unlock(&thread->mutex);
     return !quiet;
 }
