@@ -161,6 +161,17 @@ int history_advance_late(struct history *history)
     return store_schema_errno(result);
 }
 
+/* Of what retention has removed the number will never be known. */
+static void forget_late_if_gone(struct history *history, const struct message_key *key)
+{
+    sqlite3_stmt *at = history->statements[HISTORY_AT];
+
+    history_bind_key(at, key);
+    if (sqlite3_step(at) == SQLITE_DONE)
+        key_set_remove(&history->late, key);
+    sqlite3_reset(at);
+}
+
 int history_delivered(struct history *history, struct packet *packet, bool late, uint64_t twins)
 {
     struct message message;
@@ -177,6 +188,8 @@ int history_delivered(struct history *history, struct packet *packet, bool late,
         return -ENOMEM;
     /* Keeps the set small; should it fail, the next reader meets the same error and says so. */
     (void)history_advance_late(history);
+    if (key_set_contains(&history->late, &message.key))
+        forget_late_if_gone(history, &message.key);
     return 0;
 }
 
@@ -185,6 +198,11 @@ void history_pruned(struct history *history, uint64_t messages)
     history->delivered -= messages;
     /* Some of them may be kept here. */
     history_recent_clear(history);
+    for (size_t i = history->late.count; i > 0; i--) {
+        const struct message_key key = history->late.list[history->late.first + i - 1];
+
+        forget_late_if_gone(history, &key);
+    }
 }
 
 int history_get_size(struct history *history, struct history_size *ret)

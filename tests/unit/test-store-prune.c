@@ -203,6 +203,49 @@ static void test_a_tail_shows_nothing_of_what_is_removed_and_was_delivered_just_
     history_page_done(&page);
 }
 
+/* Whether a tail that has seen everything is shown a message from memory. */
+static void assert_memory_is_used(struct fixture *fixture, const struct message_key *key)
+{
+    uint64_t reads = history_tail_reads(fixture->history);
+    struct history_position position;
+    struct history_page page;
+
+    assert_int_equal(history_last(fixture->history, 0, &page, &position), 0);
+    history_page_done(&page);
+    say(fixture, key);
+    assert_int_equal(history_read_after(fixture->history, &position, 32, &page), 0);
+    assert_int_equal(page.count, 1);
+    assert_int_equal(history_tail_reads(fixture->history), reads);
+    history_page_done(&page);
+}
+
+static void
+test_a_late_message_that_is_removed_before_its_number_is_known_holds_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_key early = key_of(3 << 16, 1, 1), other = key_of(4 << 16, 1, 2);
+    struct message_key live = key_of(9 << 16, 2, 1), first = key_of(4 << 16, 1, 3);
+    struct message_key next = key_of(10 << 16, 2, 2), last = key_of(11 << 16, 2, 3);
+    struct message_key highest = key_of(4 << 16, 1, 4);
+
+    say(fixture, &live);
+    /* Removed before it is delivered. */
+    fixture_wait(fixture, STORED, submit_key(fixture, &early, true));
+    set_horizon(fixture, 4 << 16);
+    deliver(fixture, &early, true);
+    assert_memory_is_used(fixture, &next);
+    /* Removed while another one with a smaller number is still to be delivered. The highest number
+     * is kept. */
+    fixture_wait(fixture, STORED, submit_key(fixture, &first, true));
+    fixture_wait(fixture, STORED, submit_key(fixture, &other, true));
+    fixture_wait(fixture, STORED, submit_key(fixture, &highest, true));
+    deliver(fixture, &other, true);
+    deliver(fixture, &highest, true);
+    set_horizon(fixture, 5 << 16);
+    deliver(fixture, &first, true);
+    assert_memory_is_used(fixture, &last);
+}
+
 static void test_the_horizon_follows_age_and_size(void **state)
 {
     struct fixture *fixture = *state;
@@ -242,6 +285,7 @@ int main(void)
         WITH_STORE(test_a_cursor_and_late_numbers_outlive_what_they_were_of),
         WITH_STORE(test_a_tail_whose_cursor_is_below_the_horizon_goes_on_with_the_oldest_left),
         WITH_STORE(test_a_tail_shows_nothing_of_what_is_removed_and_was_delivered_just_before),
+        WITH_STORE(test_a_late_message_that_is_removed_before_its_number_is_known_holds_nobody),
         WITH_STORE(test_the_horizon_follows_age_and_size),
     };
 
