@@ -2,7 +2,8 @@
 
 /* Reads the history for clients, on a read-only handle of its own in the loop's thread, in short
  * transactions a page at a time. What is stored and not delivered is not shown; a message that has
- * two keys (a retry elsewhere) is shown once, at its smallest key. */
+ * two keys (a retry elsewhere) is shown once, at its smallest key. What was delivered last is kept
+ * in memory for tails that have shown all before it. */
 
 #include "ring/ring.h"
 

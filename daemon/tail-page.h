@@ -1,8 +1,8 @@
 #pragma once
 
-/* Pages of what tails follow: read from the store once and written as JSON once, for all readers
- * that are at the same place. What is kept is bounded, and only spares work: a reader that finds no
- * page of its place has one read. */
+/* Pages of what tails follow: read once, from memory or the store, and written as JSON once, for
+ * all readers that are at the same place. What is kept is bounded, and only spares work: a reader
+ * that finds no page of its place has one read. */
 
 #include "history.h"
 
