@@ -19,6 +19,14 @@ def after(host, cursor):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def make_ring(lab):
+    """Three hosts that have told each other what they said before they met: nothing comes late."""
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    await_same_history(hosts)
+    return hosts
+
+
 def lines_from(tail, text):
     lines = tail.messages()
     return lines[[line["text"] for line in lines].index(text):]
@@ -48,8 +56,7 @@ def send_all_kinds(hosts, count):
 
 
 def test_a_tail_is_shown_at_once_what_the_database_has_after_a_kill(lab):
-    hosts = lab.make_hosts(3)
-    start_together(hosts)
+    hosts = make_ring(lab)
     host = hosts[0]
     hosts[1].send("before")
     tail, stopped = host.tail("-n", "1000"), host.tail("-n", "1000")
@@ -94,8 +101,7 @@ def assert_cursors(host, shown, two_keys):
 
 
 def test_every_cursor_leads_to_what_was_shown_behind_it_over_a_cut_and_a_kill(lab):
-    hosts = lab.make_hosts(3)
-    start_together(hosts)
+    hosts = make_ring(lab)
     tails = [host.tail("-n", "0", "--events") for host in hosts]
     flow = Flow(hosts, steady=True, gap=0.002)
     flow.await_more(hosts, 20)
@@ -124,8 +130,7 @@ def test_every_cursor_leads_to_what_was_shown_behind_it_over_a_cut_and_a_kill(la
 
 
 def test_tails_that_begin_in_a_flood_miss_nothing_and_repeat_nothing(lab):
-    hosts = lab.make_hosts(3)
-    start_together(hosts)
+    hosts = make_ring(lab)
     flow = Flow(hosts)
     tails = [hosts[0].tail("-n", "3")]
     for _ in range(3):
