@@ -285,6 +285,21 @@
  * it (70 at most) as much as SQLite keeps of a row in its page (1002 of 4096). */
 #define STORE_ROW_BYTES_MAX 930
 
+/* Bytes of long texts in one commit, or in the one before it, from which on they go to a segment:
+ * writing them once instead of twice then pays for syncing one file more. */
+#define STORE_TEXTS_GROUP_BYTES (32 * 1024)
+
+/* The size at which a segment of texts is followed by the next one (a longer text has one of its
+ * own): so much may be kept of what retention has removed. A new file costs some ms. Tests have
+ * smaller ones. */
+#ifndef STORE_SEGMENT_BYTES
+#define STORE_SEGMENT_BYTES (8 * 1024 * 1024)
+#endif
+
+/* Segments that a reader keeps open: the history is read in the order of its clocks, which is
+ * mostly that in which it was written. */
+#define STORE_SEGMENTS_OPEN 4
+
 /* By how much the bounds of an hour's clocks are written wider than they are (the upper 48 bits of
  * an hlc are ms): one write a minute of traffic. */
 #define SPAN_MARGIN (60000ULL << 16)

@@ -144,6 +144,9 @@ static int read_down(struct history *history, size_t count, const struct history
             page->items[page->count - 1].position.key = row.key;
     }
     sqlite3_reset(statement);
+    /* Below what retention has just taken there is nothing. */
+    if (result == SQLITE_NOTFOUND)
+        return 0;
     return error < 0 ? error : store_schema_errno(result);
 }
 
@@ -206,6 +209,9 @@ int history_read(struct history *history, const struct message_key *after, size_
     sqlite3_reset(statement);
     if (error >= 0)
         error = store_schema_errno(result);
+    /* What comes next retention has just taken: the next call does not see it. */
+    if (error == -ESTALE)
+        error = 0;
     if (error < 0) {
         history_page_done(&page);
         return error;
@@ -371,6 +377,9 @@ int history_read_after(struct history *history, const struct history_position *p
         result = read_late(history, &at, count, &page);
     if (result == 0)
         result = read_unmarked(history, &at, count, &page);
+    /* As in history_read(). */
+    if (result == -ESTALE)
+        result = 1;
     if (result < 0) {
         history_page_done(&page);
         return result;

@@ -348,6 +348,9 @@ int history_search_read(struct history_search *search, size_t count, struct hist
         if (effort.rows > 0)
             effort.rows--;
     }
+    /* What comes next retention has just taken: the next call does not see it. */
+    if (result == -ESTALE)
+        result = 0;
     if (result < 0) {
         history_page_done(&page);
         return result;

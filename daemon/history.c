@@ -47,7 +47,8 @@ static const char *const texts[] = {
     [HISTORY_EVER] = "SELECT 1 FROM held h JOIN origin o ON o.number = h.origin"
                      " WHERE o.id = ?2 AND ?3 BETWEEN h.first AND h.last",
     [HISTORY_HORIZON] = "SELECT horizon FROM state",
-    [HISTORY_SIZE] = "SELECT (p.page_count - f.freelist_count) * s.page_size,"
+    [HISTORY_SIZE] = "SELECT (p.page_count - f.freelist_count) * s.page_size"
+                     " + (SELECT coalesce(sum(size * live / texts), 0) FROM segment),"
                      " EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
                      " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
     [HISTORY_OLDEST] = "SELECT hlc FROM message ORDER BY hlc LIMIT 1 OFFSET ?1",
@@ -276,7 +277,8 @@ static int take_one(sqlite3_stmt *find, struct packet **ret)
 
     error = result == SQLITE_ROW ? store_row_packet(find, ret) : store_schema_errno(result);
     sqlite3_reset(find);
-    return result == SQLITE_DONE ? -ENOENT : error;
+    /* Retention has it, or has just taken it. */
+    return result == SQLITE_DONE || error == -ESTALE ? -ENOENT : error;
 }
 
 int history_find(struct history *history, const struct ring_id *id, struct packet **ret)

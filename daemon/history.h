@@ -104,7 +104,7 @@ uint64_t history_count(const struct history *history);
 void history_pruned(struct history *history, uint64_t messages);
 
 struct history_size {
-    uint64_t used_bytes; /* of the database, without free pages */
+    uint64_t used_bytes; /* of the database, without free pages, and of its texts */
     bool is_pruning;     /* something below the horizon is left */
 };
 int history_get_size(struct history *history, struct history_size *ret); /* 0 or a negative errno */

@@ -13,11 +13,12 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "store-schema.h"
+#include "store-segment.h"
 
 /* ---- renaming ---- */
 
-/* What SQLite puts beside a database. */
-static const char *const suffixes[] = {"", "-wal", "-shm"};
+/* What is beside a database. */
+static const char *const suffixes[] = {"", "-wal", "-shm", STORE_TEXTS_SUFFIX};
 
 static int rename_file(const char *path, const char *to, const char *suffix)
 {
@@ -31,7 +32,7 @@ static int rename_file(const char *path, const char *to, const char *suffix)
     return rename(from_path, to_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int sync_directory_of(const char *path)
+int store_sync_directory_of(const char *path)
 {
     char copy[PATH_MAX];
     int fd, result;
@@ -61,18 +62,29 @@ int store_set_aside(const char *path, char **ret)
     for (size_t i = 0; result == 0 && i < ELEMENTS(suffixes); i++)
         result = rename_file(path, to, suffixes[i]);
     if (result == 0)
-        result = sync_directory_of(path);
+        result = store_sync_directory_of(path);
     if (result == 0)
         *ret = steal_pointer(to);
     return result;
 }
 
-bool store_has_lone_log(const char *path)
+/* An empty directory is nobody's. */
+static bool has_texts(const char *path)
+{
+    char texts[PATH_MAX];
+
+    return snprintf(texts, sizeof(texts), "%s" STORE_TEXTS_SUFFIX, path) < PATH_MAX &&
+           rmdir(texts) < 0 && (errno == ENOTEMPTY || errno == EEXIST);
+}
+
+bool store_was_deleted(const char *path)
 {
     char log[PATH_MAX];
 
-    return snprintf(log, sizeof(log), "%s-wal", path) < PATH_MAX && access(log, F_OK) == 0 &&
-           access(path, F_OK) < 0 && errno == ENOENT;
+    if (access(path, F_OK) == 0 || errno != ENOENT ||
+        snprintf(log, sizeof(log), "%s-wal", path) >= PATH_MAX)
+        return false;
+    return access(log, F_OK) == 0 || has_texts(path);
 }
 
 /* ---- a copy ---- */

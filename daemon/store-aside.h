@@ -8,12 +8,16 @@
 
 #include "store-progress.h"
 
-/* Renames the database at `path` and its log to PATH.damaged-TIME, in `ret` (to be freed). 0 or a
- * negative errno. */
+/* Renames the database at `path`, its log and its texts to PATH.damaged-TIME, in `ret` (to be
+ * freed). 0 or a negative errno. */
 int store_set_aside(const char *path, char **ret);
 
-/* Whether there is a log at `path` whose database is gone: it belongs to no other. */
-bool store_has_lone_log(const char *path);
+/* Whether the database at `path` is gone, and its log or its texts are there: they belong to no
+ * other. */
+bool store_was_deleted(const char *path);
+
+/* What was done to the names of files beside `path` is on disk. 0 or a negative errno. */
+int store_sync_directory_of(const char *path);
 
 /* Takes what can be read of the outbox of the database at `path` into `database`: messages that
  * nobody else has. How many those are. */

@@ -34,22 +34,38 @@ int store_check_last(sqlite3 *database)
         " OR NOT EXISTS (SELECT 1 FROM origin WHERE number = m.origin)"
         " OR NOT EXISTS (SELECT 1 FROM message s WHERE s.id = m.id AND s.twin < 2)"
         " OR length(m.id) <> 16"
-        " OR m.long <> 0 AND NOT EXISTS (SELECT 1 FROM long_text WHERE number = m.long)";
+        " OR " STORE_TEXT " IS NULL";
     int64_t wrong = 0;
     int result = store_read_number(database, text, &wrong);
 
     return result == SQLITE_OK && wrong > 0 ? SQLITE_CORRUPT : result;
 }
 
-/* Every text that is not in its row is where the row says. */
+/* Every text that is not in its row is where the row says. Where retention removes some meanwhile,
+ * what is left is looked at in a new transaction. */
 static int check_long_texts(sqlite3 *database)
 {
-    static const char text[] = "SELECT EXISTS (SELECT 1 FROM message m WHERE m.long <> 0"
-                               " AND NOT EXISTS (SELECT 1 FROM long_text WHERE number = m.long))";
-    int64_t missing = 0;
-    int result = store_read_number(database, text, &missing);
+    sqlite3_stmt *rows = NULL;
+    sqlite3_int64 hlc = 0;
+    int result = sqlite3_prepare_v2(database,
+                                    "SELECT m.hlc, " STORE_TEXT " IS NULL FROM message m"
+                                    " WHERE m.long <> 0 AND m.hlc >= ?1 ORDER BY m.hlc",
+                                    -1, &rows, NULL);
 
-    return result == SQLITE_OK && missing ? SQLITE_CORRUPT : result;
+    if (result == SQLITE_OK)
+        result = sqlite3_bind_int64(rows, 1, hlc);
+    while (result == SQLITE_OK || result == SQLITE_ROW) {
+        result = sqlite3_step(rows);
+        if (result == SQLITE_ROW) {
+            hlc = sqlite3_column_int64(rows, 0);
+            result = sqlite3_column_int(rows, 1) ? SQLITE_CORRUPT : SQLITE_ROW;
+        } else if (result == SQLITE_NOTFOUND) {
+            sqlite3_reset(rows);
+            result = sqlite3_bind_int64(rows, 1, hlc);
+        }
+    }
+    sqlite3_finalize(rows);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
 int store_check_all(sqlite3 *database)

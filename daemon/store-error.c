@@ -29,6 +29,8 @@ int store_schema_errno(int result)
         return -EBUSY;
     case SQLITE_INTERRUPT:
         return -ECANCELED;
+    case SQLITE_NOTFOUND:
+        return -ESTALE;
     }
     return -EIO;
 }

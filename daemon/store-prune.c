@@ -109,6 +109,8 @@ static int prune_rows(struct prune *prune)
         return result != SQLITE_OK ? result : step;
     sqlite3_bind_int64(texts, 1, (sqlite3_int64)prune->upto);
     result = store_writer_run(prune->writer, STATEMENT_DELETE_LONG_UPTO);
+    if (result == SQLITE_OK)
+        result = store_texts_prune(prune->writer->texts, prune->upto);
     if (result != SQLITE_OK)
         return result;
     sqlite3_bind_int64(delete, 1, (sqlite3_int64)prune->upto);

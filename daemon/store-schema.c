@@ -3,6 +3,7 @@
 #include "store-check.h"
 #include "store-gather.h"
 #include "store-sample.h"
+#include "store-text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,10 @@
  *
  * The fourth one: how many messages each room has, and the clock of the newest of them and when it
  * was sent; `counted` says which messages are in that. It is made in the order of the table: by the
- * partial index, which "twin < 2" alone would choose, each row would be looked up by itself. */
+ * partial index, which "twin < 2" alone would choose, each row would be looked up by itself.
+ *
+ * The fifth one: segments of texts, see store-texts.h. A `long` below 0 is minus the place of the
+ * text in them. */
 static const char *const steps[] = {
     "CREATE TABLE identity(only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL,"
     "    instance BLOB NOT NULL);"
@@ -95,6 +99,11 @@ static const char *const steps[] = {
     "INSERT INTO counted SELECT origin, first, last FROM held;"
     "INSERT INTO room SELECT room, count(*), max(hlc), sent FROM message WHERE +twin < 2"
     "    GROUP BY room;",
+
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, size INTEGER NOT NULL,"
+    "    texts INTEGER NOT NULL, live INTEGER NOT NULL);"
+    "ALTER TABLE state ADD COLUMN series INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE state SET series = random() & 4294967295;",
 };
 
 /* ---- errors ---- */
@@ -415,6 +424,8 @@ int store_schema_open(const char *path, struct store_progress *progress, sqlite3
     if (result == 0)
         result = fail(database, check_schema(database), path, ret_error);
     if (result == 0)
+        result = fail(database, store_text_add_function(database), path, ret_error);
+    if (result == 0)
         result = fail(database, store_gather(database), path, ret_error);
     if (result < 0) {
         sqlite3_close(database);
@@ -429,6 +440,8 @@ int store_schema_open_reader(const char *path, sqlite3 **ret)
     sqlite3 *database = NULL;
     int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
+    if (result == SQLITE_OK)
+        result = store_text_add_function(database);
     if (result != SQLITE_OK) {
         sqlite3_close(database);
         return store_schema_errno(result);

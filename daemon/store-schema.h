@@ -30,7 +30,7 @@ int store_schema_open_reader(const char *path, sqlite3 **ret);
 char *store_schema_error(sqlite3 *database, int result, const char *path);
 
 /* The negative errno that fits SQLite's result code; 0 for SQLITE_OK, SQLITE_ROW and SQLITE_DONE.
- * -EUCLEAN: the database is damaged. */
+ * -EUCLEAN: the database is damaged; -ESTALE: see store-text.h. */
 int store_schema_errno(int result);
 
 /* The number that a query gives in its first row. SQLite's code; without a row the database is
@@ -57,7 +57,8 @@ sqlite3_int64 store_sortable(uint64_t value);
 
 /* The text of a message `m`, wherever it is. NULL: it is missing. */
 #define STORE_TEXT                                                                                 \
-    "CASE WHEN m.long = 0 THEN m.text ELSE (SELECT text FROM long_text WHERE number = m.long) END"
+    "CASE WHEN m.long = 0 THEN m.text WHEN m.long < 0 THEN stored_text(m.long, m.id)"              \
+    " ELSE (SELECT text FROM long_text WHERE number = m.long) END"
 
 /* The columns of a message `m` and its origin `o`, as store_row_packet() takes them. */
 #define STORE_ROW_COLUMNS                                                                          \

@@ -1,10 +1,8 @@
 /* What the writer does when nothing else is asked of it, and how it is closed. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "store-check.h"
 #include "store-gather.h"
@@ -54,19 +52,6 @@ int store_writer_close(struct store_writer *writer)
 
 /* ---- the files ---- */
 
-/* Nothing but the identity is asked for: a file whose times somebody has seen gets a new one with
- * the next write, where it would else get one every few ms, and some file systems write that to the
- * disk whenever the file is synced. */
-static int identify(const char *path, struct store_file *ret)
-{
-    struct statx status;
-
-    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
-        return -errno;
-    *ret = (struct store_file){status.stx_dev_major, status.stx_dev_minor, status.stx_ino};
-    return 0;
-}
-
 int store_files_note(struct store_files *files, sqlite3 *database)
 {
     const char *path = sqlite3_db_filename(database, "main");
@@ -74,8 +59,8 @@ int store_files_note(struct store_files *files, sqlite3 *database)
 
     if (asprintf(&files->path, "%s", path) < 0 || asprintf(&files->log_path, "%s-wal", path) < 0)
         return -ENOMEM;
-    result = identify(files->path, &files->file);
-    return result == 0 ? identify(files->log_path, &files->log) : result;
+    result = store_file_identify(files->path, &files->file);
+    return result == 0 ? store_file_identify(files->log_path, &files->log) : result;
 }
 
 void store_files_done(struct store_files *files)
@@ -84,17 +69,10 @@ void store_files_done(struct store_files *files)
     free(files->log_path);
 }
 
-static bool is_same(const char *path, const struct store_file *noted)
-{
-    struct store_file now;
-
-    return identify(path, &now) == 0 && now.inode == noted->inode && now.major == noted->major &&
-           now.minor == noted->minor;
-}
-
 bool store_writer_is_gone(const struct store_writer *writer)
 {
     const struct store_files *files = &writer->files;
 
-    return !is_same(files->path, &files->file) || !is_same(files->log_path, &files->log);
+    return !store_file_is_same(files->path, &files->file) ||
+           !store_file_is_same(files->log_path, &files->log);
 }

@@ -4,8 +4,10 @@
  * store-log.c, store-prune.c, store-rooms.c. */
 
 #include "ring/interval.h"
+#include "store-file.h"
 #include "store-rooms.h"
 #include "store-schema.h"
+#include "store-texts.h"
 #include "store-write.h"
 
 enum store_statement {
@@ -79,12 +81,6 @@ struct store_span {
     uint64_t low, high; /* high 0: not looked up yet */
 };
 
-/* Which file it is, whatever its name. */
-struct store_file {
-    uint32_t major, minor;
-    uint64_t inode;
-};
-
 /* The database's file and its log. */
 struct store_files {
     char *path, *log_path;
@@ -108,6 +104,7 @@ struct store_writer {
     struct store_span spans[SPAN_CACHE];
     struct store_rooms rooms;
     struct store_log log;
+    struct store_texts *texts;
     struct store_files files; /* as they were opened */
     size_t count, allocated;
     struct store_origin **origins; /* by id */

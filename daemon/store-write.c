@@ -117,7 +117,11 @@ int store_writer_commit(struct store_writer *writer)
     if (result == SQLITE_OK)
         result = store_origins_write(writer);
     if (result == SQLITE_OK)
+        result = store_texts_sync(writer->texts);
+    if (result == SQLITE_OK)
         result = store_writer_run(writer, STATEMENT_COMMIT);
+    if (result == SQLITE_OK)
+        store_texts_committed(writer->texts);
     writer->open = result != SQLITE_OK;
     return result;
 }
@@ -135,13 +139,33 @@ static bool is_long(const struct message *message)
            STORE_ROW_BYTES_MAX;
 }
 
-/* The text, where the row that is being written has only its number. */
-static int insert_long_text(struct store_writer *writer, struct bytes text)
+/* What the row of a message has in `long`: where its text will be. */
+static int find_place(struct store_writer *writer, const struct message *message, int64_t *ret)
+{
+    int64_t place;
+    int result;
+
+    *ret = 0;
+    if (!is_long(message))
+        return SQLITE_OK;
+    *ret = (int64_t)writer->last_long + 1;
+    if (!store_texts_want(writer->texts, message->text.size))
+        return SQLITE_OK;
+    result = store_texts_find_place(writer->texts, message->text.size, &place);
+    *ret = -place;
+    return result;
+}
+
+/* The text, where the row that has been written says. */
+static int write_long_text(struct store_writer *writer, const struct message *message,
+                           int64_t place)
 {
     sqlite3_stmt *statement = writer->statements[STATEMENT_LONG_TEXT];
 
+    if (place < 0)
+        return store_texts_append(writer->texts, &message->id, message->text);
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)++writer->last_long);
-    bind_text(statement, 2, text);
+    bind_text(statement, 2, message->text);
     return store_writer_run(writer, STATEMENT_LONG_TEXT);
 }
 
@@ -151,9 +175,11 @@ static int insert(struct store_writer *writer, enum store_statement which,
                   bool *ret_done)
 {
     sqlite3_stmt *statement = writer->statements[which];
-    bool apart = is_long(message);
-    int result;
+    int64_t place;
+    int result = find_place(writer, message, &place);
 
+    if (result != SQLITE_OK)
+        return result;
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)message->key.hlc);
     sqlite3_bind_int64(statement, 2, origin->number);
     sqlite3_bind_int64(statement, 3, (sqlite3_int64)message->key.seq);
@@ -164,11 +190,11 @@ static int insert(struct store_writer *writer, enum store_statement which,
     bind_text(statement, 8, message->user);
     bind_text(statement, 9, message->node);
     bind_text(statement, 10, message->room);
-    bind_text(statement, 11, apart ? (struct bytes){0} : message->text);
-    sqlite3_bind_int64(statement, 12, apart ? (sqlite3_int64)writer->last_long + 1 : 0);
+    bind_text(statement, 11, place != 0 ? (struct bytes){0} : message->text);
+    sqlite3_bind_int64(statement, 12, place);
     result = store_writer_run(writer, which);
     *ret_done = result == SQLITE_OK && sqlite3_changes(writer->database) > 0;
-    return *ret_done && apart ? insert_long_text(writer, message->text) : result;
+    return *ret_done && place != 0 ? write_long_text(writer, message, place) : result;
 }
 
 /* The id was stored under another key before. */
@@ -325,6 +351,8 @@ int store_writer_new(sqlite3 *database, const struct store_contents *contents,
     writer->horizon = contents->state.horizon;
     result = store_files_note(&writer->files, database);
     if (result == 0)
+        result = store_texts_new(database, &writer->texts);
+    if (result == 0)
         result = store_origins_load(writer, contents);
     if (result == 0)
         result = store_each_row(database, "SELECT max(number) FROM late", take_number,
@@ -353,6 +381,7 @@ void store_writer_free(struct store_writer *writer)
         return;
     for (size_t i = 0; i < STORE_STATEMENTS; i++)
         sqlite3_finalize(writer->statements[i]);
+    store_texts_free(writer->texts);
     sqlite3_close(writer->database);
     store_origins_done(writer);
     store_files_done(&writer->files);

@@ -14,6 +14,7 @@
 #include "store-checker.h"
 #include "store-load.h"
 #include "store-schema.h"
+#include "store-texts.h"
 #include "store-thread.h"
 
 /* The file whose lock keeps a second daemon away. Its lock ends with the process, however that
@@ -122,7 +123,8 @@ static uint64_t file_size(const char *path, const char *suffix)
 
 uint64_t store_size(const struct store *store)
 {
-    return file_size(store->path, "") + file_size(store->path, "-wal");
+    return file_size(store->path, "") + file_size(store->path, "-wal") +
+           store_texts_size(store->path);
 }
 
 const char *store_get_notice(const struct store *store, unsigned *ret_salvaged)
@@ -223,6 +225,8 @@ static int check_database(struct store *store, sqlite3 *database, struct store_p
     int code = store_check_was_closed(database, &closed);
 
     if (code == SQLITE_OK)
+        code = store_texts_check(database);
+    if (code == SQLITE_OK)
         code = store_check_last(database);
     if (code == SQLITE_OK && !closed)
         code = check_all(database, progress);
@@ -285,8 +289,8 @@ static int open_database(struct store *store, const char *directory, struct stor
         store->path = NULL;
         return -ENOMEM;
     }
-    if (store_has_lone_log(store->path))
-        result = note_aside(store, "the database was deleted, its log was not");
+    if (store_was_deleted(store->path))
+        result = note_aside(store, "the database was deleted, what belongs to it was not");
     if (result == 0)
         result = try_open(store, ret, ret_error);
     if (result != -EUCLEAN)

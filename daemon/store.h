@@ -1,9 +1,9 @@
 #pragma once
 
 /* The durable store: the history, the outbox and the node's state in one SQLite database (WAL,
- * synchronous=FULL). One thread of its own holds the only write handle; requests go to it first in,
- * first out, and one transaction takes all that waits (group commit). Completions come back in the
- * event loop's thread. */
+ * synchronous=FULL), and long texts in files beside it. One thread of its own holds the only write
+ * handle; requests go to it first in, first out, and one transaction takes all that waits (group
+ * commit). Completions come back in the event loop's thread. */
 
 #include <event2/event.h>
 
@@ -120,5 +120,5 @@ int store_submit_late(struct store *store, const struct message_key *key);
 /* Asks that the table of rooms has all that was submitted before. 0 or -ENOMEM. */
 int store_submit_rooms(struct store *store);
 
-/* The size of the database on disk with its log, bytes. */
+/* The size of the database on disk with its log and its texts, bytes. */
 uint64_t store_size(const struct store *store);

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,14 @@ class Host:
         """The daemon's memory in bytes: what it holds alone, and its share of the rest."""
         rollup = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         return 1024 * int(re.search(r"^Pss: +([0-9]+) kB$", rollup, re.M)[1])
+
+    def forget_history(self):
+        """Everything but its key, of a host that has stopped."""
+        for path in self.state.glob("history.db*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def abandon(self):
         """Nothing of this host runs afterwards, whatever state the test left it in."""

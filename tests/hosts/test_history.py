@@ -141,8 +141,7 @@ def test_each_host_keeps_what_it_wants_and_cuts_nobody_off(lab):
         message["id"] for message in hosts[1].messages()]
     # A new host gets everything, whoever its neighbours are.
     hosts[2].terminate()
-    for file in hosts[2].state.glob("history.db*"):
-        file.unlink()
+    hosts[2].forget_history()
     hosts[2].start()
     await_ring(hosts)
     await_same_history([hosts[0], hosts[2]])

@@ -1,7 +1,10 @@
 """What may happen to the disk under a running daemon, and kill -9 at any moment."""
 
 import contextlib
+import os
+import pathlib
 import random
+import re
 import resource
 import sqlite3
 import subprocess
@@ -165,6 +168,116 @@ def test_a_damaged_database_is_set_aside_and_the_history_comes_back(lab, how):
     assert hosts[1].json("status")["id"] != before
 
 
+# ---- long texts in files of their own ----
+
+def long_text(message):
+    return f"text of {message} " + "long " * 1600
+
+
+def in_texts(host):
+    """How many messages have their texts in the files beside the database."""
+    with contextlib.closing(sqlite3.connect(host.state / "history.db")) as database:
+        return database.execute("SELECT count(*) FROM message WHERE long < 0").fetchone()[0]
+
+
+def send_long_ones(host, count=300):
+    lines = "".join(f"{long_text(number)}\n" for number in range(count))
+    host.control("send", "--each-line", text=lines.encode())
+
+
+def test_texts_that_are_deleted_end_the_daemon_and_come_back(lab):
+    hosts = lab.make_hosts(3)
+    start_together(hosts)
+    send_long_ones(hosts[0])
+    await_same_history(hosts)
+    assert in_texts(hosts[1]) > 100
+    for path in (hosts[1].state / "history.db-texts").iterdir():
+        path.unlink()
+    send_long_ones(hosts[0])
+    assert hosts[1].process.wait(PATIENCE) == DISK_FAILS
+    assert "deleted or replaced" in hosts[1].log_text()
+    await_ring([hosts[0], hosts[2]])
+    hosts[1].start()
+    await_ring(hosts)
+    assert len((await_same_history(hosts)).splitlines()) >= 600
+    assert list(hosts[1].state.glob("history.db.damaged-*Z-texts"))
+
+
+def recipe(host, copy):
+    """The lines of the manual that make a copy of that host's history, and the one that names the
+    files which must be in it."""
+    page = (pathlib.Path(__file__).parents[2] / "man" / "ringchatd.8").read_text()
+    page = page.replace("\\(aq", "'").replace("\\(dq", '"').replace("COPY", str(copy))
+    make = re.search(r"^(cd /var/lib/ringchat\n(?:.+\n)+?)\.Ed", page, re.M)[1]
+    look = re.search(r"^\.Ql (sqlite3 .* FROM segment,state')$", page, re.M)[1]
+    return make.replace("/var/lib/ringchat", str(host.state)), look
+
+
+def test_a_copy_made_as_the_manual_says_has_every_text(lab):
+    host, = lab.make_instances(1)
+    host.start()
+    acknowledged = Acknowledged()
+    senders = [Sender(host, acknowledged, long_text) for _ in range(4)]
+    for sender in senders:
+        sender.up.set()
+        sender.start()
+    acknowledged.wait_for_more(2000)
+    before = list(acknowledged.ids)
+    (host.directory / "copied").mkdir()
+    make, look = recipe(host, host.directory / "copied" / "history.db")
+    subprocess.run(["sh", "-e", "-c", make], check=True)
+    named = subprocess.run(["sh", "-c", look], check=True, stdout=subprocess.PIPE).stdout.decode()
+    copied = os.listdir(host.directory / "copied" / "history.db-texts")
+    assert named and set(named.split()) <= set(copied)
+    acknowledged.wait_for_more(500)
+    for sender in senders:
+        sender.end()
+    assert host.terminate() == 0
+    assert in_texts(host) > 1000
+    host.forget_history()
+    for path in (host.directory / "copied").iterdir():
+        path.rename(host.state / path.name)
+    host.start()
+    assert "damaged" not in host.log_text()
+    messages = host.messages()
+    assert set(before) <= {message["id"] for message in messages}
+    assert all(message["text"] == long_text(message["id"]) for message in messages)
+    send_long_ones(host)
+    assert len(host.messages()) == len(messages) + 300
+
+
+def test_no_long_text_is_lost_by_a_kill_in_a_flood(lab):
+    host, = lab.make_instances(1)
+    host.start()
+    acknowledged = Acknowledged()
+    senders = [Sender(host, acknowledged, long_text) for _ in range(4)]
+    chance = random.Random(5)
+    for sender in senders:
+        sender.start()
+    for _ in range(12):
+        for sender in senders:
+            sender.up.set()
+        acknowledged.wait_for_more(chance.randrange(1, 400))
+        host.kill()
+        for sender in senders:
+            sender.up.clear()
+        host.notify.close()
+        host.start()
+    for sender in senders:
+        sender.up.set()
+    acknowledged.wait_for_more(1)
+    for sender in senders:
+        sender.end()
+    messages = host.messages()
+    ids = [message["id"] for message in messages]
+    assert len(ids) == len(set(ids))
+    assert set(acknowledged.ids) <= set(ids)
+    assert all(message["text"] == long_text(message["id"]) for message in messages)
+    assert in_texts(host) > 100
+    assert "damaged" not in host.log_text()
+    assert host.terminate() == 0
+
+
 # ---- kill -9 ----
 
 # With sanitizers each start takes ten times as long.
@@ -174,8 +287,9 @@ KILLS = 40 if BUILD.name == "asan" else 220
 class Sender(threading.Thread):
     """Keeps some sends under way, whatever happens to the daemon."""
 
-    def __init__(self, host, acknowledged):
+    def __init__(self, host, acknowledged, text=lambda message: f"text of {message}"):
         super().__init__(daemon=True)
+        self.text = text
         self.host = host
         self.acknowledged = acknowledged
         self.up = threading.Event()
@@ -188,13 +302,18 @@ class Sender(threading.Thread):
                 with contextlib.suppress(ConnectionError, FileNotFoundError):
                     self.send()
 
+    def end(self):
+        self.ended = True
+        self.join(PATIENCE)
+        assert self.problem is None
+
     def send(self):
         with Client(self.host.socket) as client:
             waiting = []
             while not self.ended:
                 while len(waiting) < 16:
                     message = str(uuid.uuid4())
-                    client.request("Send", text=f"text of {message}", id=message)
+                    client.request("Send", text=self.text(message), id=message)
                     waiting.append(message)
                 try:
                     client.reply()
@@ -258,9 +377,7 @@ def test_no_acknowledged_message_is_lost_by_any_kill(lab):
         sender.up.set()
     acknowledged.wait_for_more(1)
     for sender in senders:
-        sender.ended = True
-        sender.join(PATIENCE)
-        assert sender.problem is None
+        sender.end()
     host.send("the end")
     tail.wait_for_text("the end")
     messages = host.messages()

@@ -1,5 +1,6 @@
 #include "fault-vfs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
@@ -8,18 +9,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/check.h"
 #include "common/util.h"
 
 #define SECTOR 512
-#define FILES_MAX 16
+#define FILES_MAX 256
+
+/* Files lie in the directory itself, or in that of the texts. */
+#define TEXTS "-texts/"
 
 /* ---- the log ---- */
 
 enum operation_type {
     OPERATION_CREATE, /* the next sync of this file is one of the directory too */
+    OPERATION_NAME,   /* a creation without that */
     OPERATION_WRITE,
     OPERATION_TRUNCATE,
     OPERATION_SYNC,
@@ -45,9 +51,16 @@ static size_t fault_after, fault_seen;
 
 static const char *base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    const char *texts = strstr(path, TEXTS), *slash = texts ? texts : path + strlen(path);
 
-    return slash ? slash + 1 : path;
+    while (slash > path && slash[-1] != '/')
+        slash--;
+    return slash;
+}
+
+static unsigned directory_of(unsigned file)
+{
+    return strchr(names[file], '/') ? 1 : 0;
 }
 
 static unsigned file_number(const char *path)
@@ -295,13 +308,15 @@ static const sqlite3_io_methods methods = {
 
 static sqlite3_vfs *real_vfs, fault_vfs;
 
-/* As SQLite's own layer has it, for journals and logs. */
-static void note_creation(const char *path, sqlite3_file *real)
+/* As SQLite's own layer has it, which syncs the directory for journals and logs. */
+static void note_creation(const char *path, sqlite3_file *real, int flags)
 {
+    bool synced = flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL);
     sqlite3_int64 size = 0;
 
-    if (real->pMethods->xFileSize(real, &size) == SQLITE_OK && size == 0)
-        add(OPERATION_CREATE, path, 0, 0, NULL);
+    if ((synced || flags & SQLITE_OPEN_CREATE) &&
+        real->pMethods->xFileSize(real, &size) == SQLITE_OK && size == 0)
+        add(synced ? OPERATION_CREATE : OPERATION_NAME, path, 0, 0, NULL);
 }
 
 static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *ret)
@@ -320,8 +335,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
         return result;
     }
     opened->base.pMethods = &methods;
-    if (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL))
-        note_creation(path, opened->real);
+    if (path)
+        note_creation(path, opened->real, flags);
     return SQLITE_OK;
 }
 
@@ -406,6 +421,7 @@ static void apply(struct image *image, const struct operation *operation, bool c
 {
     switch (operation->type) {
     case OPERATION_CREATE:
+    case OPERATION_NAME:
         return;
     case OPERATION_WRITE:
         put(image, operation, certain);
@@ -433,6 +449,9 @@ static void write_image(const struct image *image, const char *directory, const 
     int fd;
 
     snprintf(path, sizeof(path), "%s/%s", directory, name);
+    *strrchr(path, '/') = '\0';
+    check(mkdir(path, 0700) == 0 || errno == EEXIST);
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
     unlink(path);
     if (!image->exists)
         return;
@@ -445,7 +464,7 @@ void fault_vfs_cut(size_t cut, uint64_t seed, const char *lying, const char *dir
 {
     struct image images[FILES_MAX] = {0};
     /* What comes before is on disk, of each file, and of the names of all. */
-    size_t synced[FILES_MAX] = {0}, names_synced = 0;
+    size_t synced[FILES_MAX] = {0}, names_synced[2] = {0}, named[FILES_MAX] = {0};
     bool created[FILES_MAX] = {false};
 
     random_state = seed * 2654435761U + 1;
@@ -453,20 +472,27 @@ void fault_vfs_cut(size_t cut, uint64_t seed, const char *lying, const char *dir
         unsigned file = operations[i].file;
 
         created[file] |= operations[i].type == OPERATION_CREATE;
+        if (operations[i].type == OPERATION_CREATE || operations[i].type == OPERATION_NAME)
+            named[file] = i;
         if (operations[i].type != OPERATION_SYNC || (lying && fnmatch(lying, names[file], 0) == 0))
             continue;
         synced[file] = i;
-        names_synced = created[file] ? i : names_synced;
+        if (created[file])
+            names_synced[directory_of(file)] = i;
         created[file] = false;
     }
     for (size_t i = 0; i < cut; i++) {
         const struct operation *operation = &operations[i];
-        size_t certain =
-            operation->type == OPERATION_DELETE ? names_synced : synced[operation->file];
+        size_t certain = operation->type == OPERATION_DELETE
+                             ? names_synced[directory_of(operation->file)]
+                             : synced[operation->file];
 
         apply(&images[operation->file], operation, i < certain);
     }
     for (unsigned i = 0; i < names_count; i++) {
+        /* What is in a file is of no use without its name. */
+        if (named[i] > names_synced[directory_of(i)] && chance(2) == 0)
+            images[i].exists = false;
         write_image(&images[i], directory, names[i]);
         free(images[i].data);
     }

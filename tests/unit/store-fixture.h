@@ -71,6 +71,17 @@ void fixture_leave_alone(struct fixture *fixture, const char *query);
 #define ANYTHING_BELOW                                                                             \
     "SELECT EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
 
+/* How many segments have other texts than the table says, or are not in it. */
+#define WRONG_SEGMENTS                                                                             \
+    "WITH used AS (SELECT -long >> 32 AS number, count(*) AS texts FROM message WHERE long < 0"    \
+    "    GROUP BY 1)"                                                                              \
+    " SELECT (SELECT count(*) FROM used WHERE (number, texts) NOT IN"                              \
+    "    (SELECT number, live FROM segment))"                                                      \
+    " + (SELECT count(*) FROM segment WHERE live <> 0 AND number NOT IN (SELECT number FROM "      \
+    "used))"                                                                                       \
+    " + (SELECT count(*) FROM segment WHERE live > texts OR live = 0"                              \
+    "    AND number < (SELECT max(number) FROM segment))"
+
 /* How many rooms are in the table with other sums than their messages have, or are not in it. */
 #define WRONG_ROOMS                                                                                \
     "WITH counted AS (SELECT room AS name, count(*) AS messages, max(hlc) AS hlc FROM message"     \

@@ -22,8 +22,10 @@
 /* Moments at which the power goes; by chance of the disk, each once. */
 #define CUTS 520
 
-/* Some texts are not in the rows of their messages. */
+/* Some texts are not in the rows of their messages, and some of these so long that they, and long
+ * ones near them, are not in the database. */
 #define LONG_TEXT_BYTES_MAX 6000
+#define LONGEST_TEXT_BYTES_MAX (STORE_TEXTS_GROUP_BYTES + 8000)
 
 #define TICKETS_MAX 4096
 #define ORIGINS 3
@@ -86,16 +88,35 @@ static struct message_key next_key(void)
     return key_of(hlc, origin, ++seqs[origin]);
 }
 
+/* No two messages have the same. */
+static void make_text(const struct message_key *key, char *text, size_t size)
+{
+    static const char findable[] = "findable ";
+
+    for (size_t i = 0; i < size; i++)
+        text[i] = i < 9 ? findable[i] : (char)('a' + (i * (key->seq * 7 + 1) + key->hlc) % 26);
+}
+
+static size_t some_size(void)
+{
+    switch (number(15)) {
+    case 0:
+    case 1:
+        return 9 + number(LONG_TEXT_BYTES_MAX - 9);
+    case 2:
+        return STORE_TEXTS_GROUP_BYTES - 4000 + number(12000);
+    }
+    return 9 + number(591);
+}
+
 static void write_one(struct fixture *fixture)
 {
+    static char text[LONGEST_TEXT_BYTES_MAX];
     struct message_key key = next_key();
     struct message message = message_of(&key);
-    size_t size = number(5) == 0 ? LONG_TEXT_BYTES_MAX : 600;
-    char text[LONG_TEXT_BYTES_MAX];
 
-    memset(text, 'x', sizeof(text));
-    memcpy(text, "findable ", 9);
-    message.text = (struct bytes){text, 9 + number(size - 9)};
+    message.text = (struct bytes){text, some_size()};
+    make_text(&key, text, message.text.size);
     message.room = room_of(&key);
     if (number(6) == 0) {
         struct ring_state now = {.run = fixture->next_ticket + 1, .horizon = pruning.horizon};
@@ -178,14 +199,14 @@ static void record(uint64_t seed)
 static bool has_message(struct fixture *fixture, const struct message_key *key, size_t size)
 {
     _cleanup_(packet_unrefp) struct packet *packet = NULL;
+    static char text[LONGEST_TEXT_BYTES_MAX];
     struct message message;
 
     if (history_find_key(fixture->history, key, &packet) < 0)
         return false;
     assert_int_equal(message_unpack(packet, &message), 0);
-    return size == 0 ||
-           (message.text.size == size && memcmp(message.text.data, "findable ", 9) == 0 &&
-            (size == 9 || message.text.data[size - 1] == 'x'));
+    make_text(key, text, size);
+    return size == 0 || (message.text.size == size && memcmp(message.text.data, text, size) == 0);
 }
 
 static bool is_in_outbox(struct fixture *fixture, const struct message_key *key)
@@ -243,6 +264,15 @@ static size_t count_found(struct fixture *fixture)
     return found;
 }
 
+static size_t count_files(struct fixture *fixture, const char *pattern)
+{
+    glob_t found;
+    size_t count = glob(fixture_path(fixture, pattern), 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+
+    globfree(&found);
+    return count;
+}
+
 /* Intervals, index, texts and rows are of one moment. */
 static void assert_agrees(struct fixture *fixture)
 {
@@ -262,23 +292,31 @@ static void assert_agrees(struct fixture *fixture)
     assert_int_equal(fixture_number(fixture, "SELECT (SELECT count(*) FROM message WHERE long > 0)"
                                              " - (SELECT count(*) FROM long_text)"),
                      0);
+    assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);
     /* The sums of rooms were not all written. */
     assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
     /* The store goes on with what it was about to remove. */
     fixture_leave_alone(fixture, ANYTHING_BELOW);
     assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
+    assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);
     assert_int_equal(count_found(fixture), fixture_number(fixture, "SELECT count(*) FROM message"));
+}
+
+static void remove_all(struct fixture *fixture, const char *pattern)
+{
+    glob_t found;
+
+    if (glob(fixture_path(fixture, pattern), 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        remove(found.gl_pathv[i]);
+    globfree(&found);
 }
 
 static void remove_files(struct fixture *fixture)
 {
-    glob_t found;
-
-    if (glob(fixture_path(fixture, "history*"), 0, NULL, &found) != 0)
-        return;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        unlink(found.gl_pathv[i]);
-    globfree(&found);
+    remove_all(fixture, "history*/*");
+    remove_all(fixture, "history*");
 }
 
 /* The disk as it is after the power went, opened by a new process: how many promises are broken. */
@@ -295,6 +333,9 @@ static unsigned look_after_cut(struct fixture *after, size_t cut, const char *ly
     else if (store_get_notice(after->store, &salvaged))
         broken++;
     fixture_close(after);
+    if (!lying)
+        assert_int_equal(fixture_number(after, "SELECT count(*) FROM segment"),
+                         count_files(after, "history.db-texts/*"));
     return broken;
 }
 
@@ -371,10 +412,16 @@ static struct completion *await_outcome(struct fixture *fixture, ring_ticket tic
 
 static ring_ticket write_message(struct fixture *fixture)
 {
+    static char text[LONGEST_TEXT_BYTES_MAX];
     struct message_key key = next_key();
-    ring_ticket ticket = submit_key(fixture, &key, false);
+    struct message message = message_of(&key);
+    ring_ticket ticket;
 
-    promise(ticket, (struct promise){PROMISE_MESSAGE, key});
+    /* Every other one goes to a segment. */
+    message.text = (struct bytes){text, fixture->next_ticket % 2 ? sizeof(text) : 100};
+    make_text(&key, text, message.text.size);
+    ticket = submit_message(fixture, &message, false);
+    promise(ticket, (struct promise){PROMISE_MESSAGE, key, .size = message.text.size});
     return ticket;
 }
 

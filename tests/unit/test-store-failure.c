@@ -68,7 +68,7 @@ static void test_a_newer_schema_is_refused_with_a_sentence(void **state)
     fixture_close(fixture);
     fixture_sql(fixture, "PRAGMA user_version = 99");
     assert_open_is_refused(fixture, -EPROTONOSUPPORT, "was written by a newer ringchatd");
-    fixture_sql(fixture, "PRAGMA user_version = 4");
+    fixture_sql(fixture, "PRAGMA user_version = 5");
     fixture_open(fixture);
 }
 
