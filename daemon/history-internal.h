@@ -89,7 +89,7 @@ int history_page_new(size_t count, struct history_page *ret);
 /* Takes into late_shown what has been noted and delivered by now. 0 or a negative errno. */
 int history_advance_late(struct history *history);
 
-/* Takes an unmarked delivery, before it becomes the top. */
+/* Takes an unmarked delivery, which is the top from now on. */
 void history_recent_take(struct history *history, const struct message_key *key,
                          struct packet *packet);
 
