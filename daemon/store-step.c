@@ -19,7 +19,8 @@ int store_writer_step(struct store_writer *writer, bool hurried, struct store_pr
     if (*ret_more)
         return store_log_copy(writer);
     result = store_prune_step(writer, ret);
-    /* All else is found undone, and done again, if the power goes. */
+    /* What is removed is gone for certain: the ring is told of it, and files of texts go with it.
+     * All else is found undone, and done again, if the power goes. */
     store_gather_lazily(writer->database, ret->messages == 0);
     *ret_more = ret->messages > 0;
     if (result == SQLITE_OK && !*ret_more)
