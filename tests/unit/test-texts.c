@@ -218,6 +218,44 @@ static void test_a_reader_from_before_is_told_that_it_is_late(void **state)
     assert_all_there(fixture, 31, 40);
 }
 
+/* ---- older versions ---- */
+
+/* The database becomes one of the version before, which had all long texts in a table. */
+static const char into_older[] = "DROP TABLE segment; ALTER TABLE state DROP COLUMN series;"
+                                 "PRAGMA user_version = 4;";
+
+static void test_long_texts_of_an_older_version_stay_where_they_are(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_key key = key_number(1);
+    struct message message = message_of(&key);
+    struct packet *packet;
+    char text[5000];
+
+    memset(text, 'x', sizeof(text));
+    message.text = (struct bytes){text, sizeof(text)};
+    fixture_wait(fixture, STORED, submit_message(fixture, &message, false));
+    deliver(fixture, &key, false);
+    fixture_close(fixture);
+    fixture_sql(fixture, into_older);
+    fixture_open(fixture);
+    assert_int_equal(fixture_number(fixture, "PRAGMA user_version"), 5);
+    say_numbers(fixture, 2, 20);
+    assert_int_equal(fixture_number(fixture, IN_SEGMENTS), 19);
+    assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM long_text"), 1);
+    assert_int_equal(history_find_key(fixture->history, &key, &packet), 0);
+    assert_int_equal(message_unpack(packet, &message), 0);
+    assert_int_equal(message.text.size, sizeof(text));
+    assert_memory_equal(message.text.data, text, sizeof(text));
+    packet_unref(packet);
+    /* Retention takes both kinds. */
+    fixture_leave_alone(fixture, UNINDEXED);
+    set_horizon(fixture, 11 << 16);
+    assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM long_text"), 0);
+    assert_all_there(fixture, 11, 20);
+    assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -232,6 +270,7 @@ int main(void)
         WITH_STORE(test_a_text_that_is_gone_counts_no_more_while_its_segment_is_there),
         WITH_STORE(test_a_limit_of_the_size_leaves_as_much_as_it_says),
         WITH_STORE(test_a_reader_from_before_is_told_that_it_is_late),
+        WITH_STORE(test_long_texts_of_an_older_version_stay_where_they_are),
     };
 
     return cmocka_run_group_tests_name("texts", tests, NULL, NULL);
