@@ -258,20 +258,9 @@ def test_no_long_text_is_lost_by_a_kill_in_a_flood(lab):
         for sender in senders:
             sender.up.set()
         acknowledged.wait_for_more(chance.randrange(1, 400))
-        host.kill()
-        for sender in senders:
-            sender.up.clear()
-        host.notify.close()
-        host.start()
-    for sender in senders:
-        sender.up.set()
-    acknowledged.wait_for_more(1)
-    for sender in senders:
-        sender.end()
-    messages = host.messages()
-    ids = [message["id"] for message in messages]
-    assert len(ids) == len(set(ids))
-    assert set(acknowledged.ids) <= set(ids)
+        kill_and_start(host, senders)
+    end_after_one_more(senders, acknowledged)
+    messages = all_acknowledged(host, acknowledged)
     assert all(message["text"] == long_text(message["id"]) for message in messages)
     assert in_texts(host) > 100
     assert "damaged" not in host.log_text()
@@ -345,6 +334,31 @@ class Acknowledged:
             assert self.changed.wait_for(lambda: len(self.ids) >= wanted, PATIENCE)
 
 
+def kill_and_start(host, senders):
+    host.kill()
+    for sender in senders:
+        sender.up.clear()
+    host.notify.close()
+    host.start()
+
+
+def end_after_one_more(senders, acknowledged):
+    for sender in senders:
+        sender.up.set()
+    acknowledged.wait_for_more(1)
+    for sender in senders:
+        sender.end()
+
+
+def all_acknowledged(host, acknowledged):
+    """The host's messages, which are what was acknowledged, and what else was sent, each once."""
+    messages = host.messages()
+    ids = [message["id"] for message in messages]
+    assert len(ids) == len(set(ids))
+    assert set(acknowledged.ids) <= set(ids)
+    return messages
+
+
 def test_no_acknowledged_message_is_lost_by_any_kill(lab):
     host, = lab.make_instances(1)
     host.start()
@@ -368,27 +382,16 @@ def test_no_acknowledged_message_is_lost_by_any_kill(lab):
                     Client(host.socket).socket.close()
         else:
             acknowledged.wait_for_more(chance.randrange(150))
-        host.kill()
-        for sender in senders:
-            sender.up.clear()
-        host.notify.close()
-        host.start()
-    for sender in senders:
-        sender.up.set()
-    acknowledged.wait_for_more(1)
-    for sender in senders:
-        sender.end()
+        kill_and_start(host, senders)
+    end_after_one_more(senders, acknowledged)
     host.send("the end")
     tail.wait_for_text("the end")
-    messages = host.messages()
-    ids = [message["id"] for message in messages]
-    assert len(ids) == len(set(ids))
-    assert set(acknowledged.ids) <= set(ids)
+    messages = all_acknowledged(host, acknowledged)
     assert len(acknowledged.ids) > KILLS
     assert all(message["text"] in ("the first", f"text of {message['id']}", "the end")
                for message in messages)
     # The tail was there all the time: it has each once, and what is not late in its order.
     shown = [line["id"] for line in tail.messages()]
-    assert sorted(shown) == sorted(ids)
+    assert sorted(shown) == sorted(message["id"] for message in messages)
     assert [line["order"] for line in tail.messages() if not line["late"]] == sorted(
         line["order"] for line in tail.messages() if not line["late"])

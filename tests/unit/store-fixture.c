@@ -251,6 +251,16 @@ void fixture_leave_alone(struct fixture *fixture, const char *query)
     }
 }
 
+void fixture_set_horizon(struct fixture *fixture, uint64_t horizon)
+{
+    struct ring_state kept = {.horizon = horizon};
+
+    fixture_wait(fixture, STORED, submit_state(fixture, &kept));
+    fixture_leave_alone(fixture, ANYTHING_BELOW);
+    /* What the store has to say of it comes before the answer to a later write. */
+    fixture_wait(fixture, STORED, submit_state(fixture, &kept));
+}
+
 const struct ring_held *held_of(struct fixture *fixture, unsigned origin)
 {
     const struct store_contents *contents = store_get_contents(fixture->store);

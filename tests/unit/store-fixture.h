@@ -71,6 +71,9 @@ void fixture_leave_alone(struct fixture *fixture, const char *query);
 #define ANYTHING_BELOW                                                                             \
     "SELECT EXISTS (SELECT 1 FROM message WHERE hlc < (SELECT horizon FROM state))"
 
+/* Keeps a state with that horizon, and waits until retention has removed what lies below. */
+void fixture_set_horizon(struct fixture *fixture, uint64_t horizon);
+
 /* How many segments have other texts than the table says, or are not in it. */
 #define WRONG_SEGMENTS                                                                             \
     "WITH used AS (SELECT -long >> 32 AS number, count(*) AS texts FROM message WHERE long < 0"    \

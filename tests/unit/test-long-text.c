@@ -172,14 +172,6 @@ static void test_a_text_is_kept_once_a_row(void **state)
                      2);
 }
 
-static void set_horizon(struct fixture *fixture, uint64_t horizon)
-{
-    struct ring_state kept = {.horizon = horizon};
-
-    fixture_wait(fixture, STORED, submit_state(fixture, &kept));
-    fixture_leave_alone(fixture, ANYTHING_BELOW);
-}
-
 static void test_retention_takes_the_texts_along(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,12 +179,12 @@ static void test_retention_takes_the_texts_along(void **state)
     for (uint64_t n = 1; n <= 30; n++)
         say_long(fixture, n, false);
     fixture_leave_alone(fixture, UNINDEXED);
-    set_horizon(fixture, 11 << 16);
+    fixture_set_horizon(fixture, 11 << 16);
     assert_all_there(fixture, 11, 30);
     assert_int_equal(fixture_number(fixture, LONG_TEXTS), 13);
     assert_int_equal(
         fixture_number(fixture, "SELECT count(*) FROM words WHERE words MATCH 'findable'"), 20);
-    set_horizon(fixture, 31 << 16);
+    fixture_set_horizon(fixture, 31 << 16);
     assert_int_equal(fixture_number(fixture, LONG_TEXTS), 0);
 }
 
@@ -309,9 +301,9 @@ static void test_texts_in_the_rows_of_an_older_version_stay_there(void **state)
     fixture_leave_alone(fixture, UNINDEXED);
     assert_all_there(fixture, 1, 40);
     assert_int_equal(fixture_number(fixture, LONG_TEXTS), 13);
-    set_horizon(fixture, 11 << 16);
+    fixture_set_horizon(fixture, 11 << 16);
     assert_all_there(fixture, 11, 40);
-    set_horizon(fixture, 31 << 16);
+    fixture_set_horizon(fixture, 31 << 16);
     assert_all_there(fixture, 31, 40);
     assert_int_equal(fixture_number(fixture, LONG_TEXTS), 7);
 }

@@ -15,15 +15,11 @@
 #include "daemon/retention.h"
 #include "store-fixture.h"
 
+/* And until all that is left is indexed. */
 static void set_horizon(struct fixture *fixture, uint64_t horizon)
 {
-    struct ring_state state = {.horizon = horizon};
-
-    fixture_wait(fixture, STORED, submit_state(fixture, &state));
-    fixture_leave_alone(fixture, ANYTHING_BELOW);
+    fixture_set_horizon(fixture, horizon);
     fixture_leave_alone(fixture, UNINDEXED);
-    /* What the store has to say of it comes before the answer to a later write. */
-    fixture_wait(fixture, STORED, submit_state(fixture, &state));
 }
 
 /* Messages 1 … count of two origins in turn, each with the hlc of its number. */

@@ -41,14 +41,6 @@ static int messages_of(struct fixture *fixture, const char *room)
     return fixture_number(fixture, query);
 }
 
-static void set_horizon(struct fixture *fixture, uint64_t horizon)
-{
-    struct ring_state state = {.horizon = horizon};
-
-    fixture_wait(fixture, STORED, submit_state(fixture, &state));
-    fixture_leave_alone(fixture, ANYTHING_BELOW);
-}
-
 /* Messages 1 … count, each with the hlc of its number, in so many rooms in turn. */
 static void say_in_rooms(struct fixture *fixture, unsigned count, unsigned rooms)
 {
@@ -125,7 +117,7 @@ static void test_more_rooms_than_are_kept_in_memory(void **state)
     kill_and_reopen(fixture);
     assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM room"), STORE_ROOMS_MAX + 40);
-    set_horizon(fixture, 700ULL << 16);
+    fixture_set_horizon(fixture, 700ULL << 16);
     assert_right(fixture);
 }
 
@@ -146,13 +138,13 @@ static void test_a_message_with_several_keys_counts_once(void **state)
     kill_and_reopen(fixture);
     assert_int_equal(fixture_number(fixture, WRONG_ROOMS), 0);
     /* One that is not counted goes, then the one that is: the last one stands for it. */
-    set_horizon(fixture, 3 << 16);
+    fixture_set_horizon(fixture, 3 << 16);
     assert_right(fixture);
-    set_horizon(fixture, 7 << 16);
+    fixture_set_horizon(fixture, 7 << 16);
     assert_right(fixture);
     assert_int_equal(messages_of(fixture, "main"), 1);
     assert_int_equal(fixture_number(fixture, "SELECT sent - 5 * 65536000 FROM room"), 2);
-    set_horizon(fixture, 10 << 16);
+    fixture_set_horizon(fixture, 10 << 16);
     assert_right(fixture);
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM room"), 0);
 }
@@ -164,11 +156,11 @@ static void test_a_room_goes_with_its_last_message(void **state)
 
     fixture_wait(fixture, STORED, submit_to(fixture, text("old"), &old, false));
     say_in_rooms(fixture, 600, 4);
-    set_horizon(fixture, 500ULL << 16);
+    fixture_set_horizon(fixture, 500ULL << 16);
     assert_right(fixture);
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM room"), 4);
     assert_int_equal(fixture_number(fixture, "SELECT sum(messages) FROM room"), 101);
-    set_horizon(fixture, 601ULL << 16);
+    fixture_set_horizon(fixture, 601ULL << 16);
     assert_right(fixture);
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM room"), 0);
     fixture_wait(fixture, STORED, submit_to(fixture, text("old"), &later, false));

@@ -229,7 +229,7 @@ static int remove_some(unsigned type, void *userdata, void *statement, void *unu
 
     (void)type, (void)unused;
     if (text && strstr(text, "stored_text") && fixture->pruned == 0)
-        set_horizon(fixture, 50 << 16);
+        fixture_set_horizon(fixture, 50 << 16);
     return 0;
 }
 

@@ -120,14 +120,14 @@ static void test_retention_removes_the_segments_of_which_nothing_is_left(void **
     fixture_leave_alone(fixture, UNINDEXED);
     segments = fixture_number(fixture, SEGMENTS);
     size = store_size(fixture->store);
-    set_horizon(fixture, 21 << 16);
+    fixture_set_horizon(fixture, 21 << 16);
     assert_all_there(fixture, 21, 40);
     assert_in_range(fixture_number(fixture, SEGMENTS), segments / 2 - 1, segments / 2 + 1);
     assert_int_equal(count_files(fixture), fixture_number(fixture, SEGMENTS));
     assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);
     assert_true(store_size(fixture->store) + 20 * STORE_TEXTS_GROUP_BYTES < size);
     /* The last one stays, and its number is not given again. */
-    set_horizon(fixture, 41 << 16);
+    fixture_set_horizon(fixture, 41 << 16);
     assert_int_equal(fixture_number(fixture, SEGMENTS), 1);
     fixture_reopen(fixture);
     assert_int_equal(fixture_number(fixture, "SELECT number FROM segment"), segments);
@@ -152,7 +152,7 @@ static void test_a_text_that_is_gone_counts_no_more_while_its_segment_is_there(v
     say_numbers(fixture, 1, 2);
     fixture_leave_alone(fixture, UNINDEXED);
     before = used_bytes(fixture);
-    set_horizon(fixture, 2 << 16);
+    fixture_set_horizon(fixture, 2 << 16);
     assert_int_equal(fixture_number(fixture, "SELECT live FROM segment"), 1);
     assert_true(used_bytes(fixture) + STORE_TEXTS_GROUP_BYTES / 2 < before);
 }
@@ -168,7 +168,7 @@ static void test_a_limit_of_the_size_leaves_as_much_as_it_says(void **state)
     fixture_leave_alone(fixture, UNINDEXED);
     assert_true(used_bytes(fixture) > 3 * small.bytes);
     while ((horizon = retention_horizon(fixture->history, &small, 1ULL << 50)) > 0)
-        set_horizon(fixture, horizon);
+        fixture_set_horizon(fixture, horizon);
     assert_in_range(used_bytes(fixture), small.bytes / 2, small.bytes);
     left = (uint64_t)history_count(fixture->history);
     assert_in_range(left, 8, 25);
@@ -196,7 +196,7 @@ static void test_a_reader_from_before_is_told_that_it_is_late(void **state)
     assert_int_equal(sqlite3_exec(fixture->history->database, "BEGIN; SELECT count(*) FROM message",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    set_horizon(fixture, 31 << 16);
+    fixture_set_horizon(fixture, 31 << 16);
     assert_int_equal(history_find_key(fixture->history, &key, &packet), -EEXIST);
     assert_int_equal(history_read(fixture->history, &key, 100, &page), 0);
     assert_false(page.end);
@@ -250,7 +250,7 @@ static void test_long_texts_of_an_older_version_stay_where_they_are(void **state
     packet_unref(packet);
     /* Retention takes both kinds. */
     fixture_leave_alone(fixture, UNINDEXED);
-    set_horizon(fixture, 11 << 16);
+    fixture_set_horizon(fixture, 11 << 16);
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM long_text"), 0);
     assert_all_there(fixture, 11, 20);
     assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);

@@ -139,13 +139,3 @@ int count_files(struct fixture *fixture)
     }
     return count;
 }
-
-void set_horizon(struct fixture *fixture, uint64_t horizon)
-{
-    struct ring_state kept = {.horizon = horizon};
-
-    fixture_wait(fixture, STORED, submit_state(fixture, &kept));
-    fixture_leave_alone(fixture, ANYTHING_BELOW);
-    /* What the store has to say of it comes before the answer to a later write. */
-    fixture_wait(fixture, STORED, submit_state(fixture, &kept));
-}

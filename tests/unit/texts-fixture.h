@@ -27,6 +27,3 @@ char *segment_file(struct fixture *fixture, const char *database, size_t n);
 
 /* Of history.db. */
 int count_files(struct fixture *fixture);
-
-/* Waits until retention has removed what lies below. */
-void set_horizon(struct fixture *fixture, uint64_t horizon);
