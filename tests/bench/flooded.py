@@ -35,8 +35,7 @@ class Ring:
         self.hosts = [give_keys(Host(directory, f"host{number}", self.network.inside(number)), key)
                       for number in self.network.hosts]
         for host in self.hosts:
-            host.configuration = host.directory / "configuration"
-            host.configuration.write_text(configuration)
+            host.configure(configuration)
 
     def __enter__(self):
         return self

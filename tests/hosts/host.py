@@ -59,7 +59,8 @@ class Host:
         self.inside = list(inside)
         self.arguments = list(arguments)
         self.address = address
-        self.configuration = "/dev/null"
+        self.configuration = self.directory / "ringchatd.conf"
+        self.configure("")
         keyring.give_keys(self, keyring.COMMON_KEY)
         self.environment = {}  # on top of ENVIRONMENT, for the daemon
         self.process = None
@@ -68,6 +69,10 @@ class Host:
         self.tails = []
 
     # ---- the daemon ----
+
+    def configure(self, text):
+        """What its configuration file says from the next start on."""
+        self.configuration.write_text(text)
 
     def launch(self, *arguments, wrapper=()):
         """Starts the daemon and returns at once; await_ready() waits for it."""

@@ -51,8 +51,7 @@ def start_patient(lab, count):
     """One ring in which a hung member is waited for."""
     hosts = lab.make_hosts(count)
     for host in hosts:
-        host.configuration = host.directory / "ringchatd.conf"
-        host.configuration.write_text(PATIENT)
+        host.configure(PATIENT)
     start_together(hosts)
     return hosts
 

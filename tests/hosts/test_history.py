@@ -117,8 +117,7 @@ def await_count(host, condition):
 
 def test_each_host_keeps_what_it_wants_and_cuts_nobody_off(lab):
     hosts = lab.make_hosts(3)
-    hosts[1].configuration = hosts[1].directory / "config"
-    hosts[1].configuration.write_text("[History]\nRetentionBytes=400K\n")
+    hosts[1].configure("[History]\nRetentionBytes=400K\n")
     start_together(hosts)
     hosts[0].send("the first")
     cursor = json.loads(hosts[1].control("-j", "tail", "-n", "1").stdout)["cursor"]
@@ -156,8 +155,7 @@ def test_old_messages_go_by_their_age(lab):
     host.start()
     send_lines(host, 1000, "old")
     host.terminate()
-    host.configuration = host.directory / "config"
-    host.configuration.write_text("[History]\nRetentionSec=1ms\n")
+    host.configure("[History]\nRetentionSec=1ms\n")
     host.start()
     host.send("the newest stays, as the order goes on from there")
     await_count(host, lambda messages: messages == 1)

@@ -12,11 +12,6 @@ HANG = 30
 SLOW = "[Ring]\nHeartbeatIntervalSec=5\nHeartbeatTimeoutSec=10\nLinkTimeoutSec=10\n"
 
 
-def configure(host, text):
-    host.configuration = host.directory / "ringchatd.conf"
-    host.configuration.write_text(text)
-
-
 def watch(host, seconds):
     """For that long the ring of the host must not change. Waiting for a member too many is a rest
     of exactly this length."""
@@ -57,9 +52,9 @@ def rings(lab):
     made = {name: lab.make_hosts(3) for name in ("all slow", "slow leader", "slow member")}
     made["hanging"] = lab.make_hosts(5)
     for host in made["all slow"]:
-        configure(host, SLOW)
+        host.configure(SLOW)
     for name in ("slow leader", "slow member"):
-        configure(made[name][0], SLOW)
+        made[name][0].configure(SLOW)
     for hosts in made.values():
         start_together(hosts)
     made["slow leader"][0].control("elect")

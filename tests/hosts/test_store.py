@@ -170,8 +170,20 @@ def test_a_damaged_database_is_set_aside_and_the_history_comes_back(lab, how):
 
 # ---- long texts in files of their own ----
 
+def for_long_texts(hosts):
+    for host in hosts:
+        host.configure("[History]\nMaxMessageBytes=60K\n")
+    return hosts
+
+
+def is_enough_alone(message):
+    """Whether the text of the message goes to the files beside the database even if there is no
+    other long text in its commit: how many there are is a matter of the machine's speed."""
+    return str(message)[-1] in "02468ace"
+
+
 def long_text(message):
-    return f"text of {message} " + "long " * 1600
+    return f"text of {message} " + "long " * (8000 if is_enough_alone(message) else 1600)
 
 
 def in_texts(host):
@@ -186,11 +198,11 @@ def send_long_ones(host, count=300):
 
 
 def test_texts_that_are_deleted_end_the_daemon_and_come_back(lab):
-    hosts = lab.make_hosts(3)
+    hosts = for_long_texts(lab.make_hosts(3))
     start_together(hosts)
     send_long_ones(hosts[0])
     await_same_history(hosts)
-    assert in_texts(hosts[1]) > 100
+    assert in_texts(hosts[1]) >= sum(map(is_enough_alone, range(300)))
     for path in (hosts[1].state / "history.db-texts").iterdir():
         path.unlink()
     send_long_ones(hosts[0])
@@ -214,7 +226,7 @@ def recipe(host, copy):
 
 
 def test_a_copy_made_as_the_manual_says_has_every_text(lab):
-    host, = lab.make_instances(1)
+    host, = for_long_texts(lab.make_instances(1))
     host.start()
     acknowledged = Acknowledged()
     senders = [Sender(host, acknowledged, long_text) for _ in range(4)]
@@ -233,7 +245,7 @@ def test_a_copy_made_as_the_manual_says_has_every_text(lab):
     for sender in senders:
         sender.end()
     assert host.terminate() == 0
-    assert in_texts(host) > 1000
+    assert in_texts(host) >= sum(map(is_enough_alone, acknowledged.ids)) > 1000
     host.forget_history()
     for path in (host.directory / "copied").iterdir():
         path.rename(host.state / path.name)
@@ -247,7 +259,7 @@ def test_a_copy_made_as_the_manual_says_has_every_text(lab):
 
 
 def test_no_long_text_is_lost_by_a_kill_in_a_flood(lab):
-    host, = lab.make_instances(1)
+    host, = for_long_texts(lab.make_instances(1))
     host.start()
     acknowledged = Acknowledged()
     senders = [Sender(host, acknowledged, long_text) for _ in range(4)]
@@ -262,7 +274,7 @@ def test_no_long_text_is_lost_by_a_kill_in_a_flood(lab):
     end_after_one_more(senders, acknowledged)
     messages = all_acknowledged(host, acknowledged)
     assert all(message["text"] == long_text(message["id"]) for message in messages)
-    assert in_texts(host) > 100
+    assert in_texts(host) >= sum(map(is_enough_alone, acknowledged.ids)) > 100
     assert "damaged" not in host.log_text()
     assert host.terminate() == 0
 

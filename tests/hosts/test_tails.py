@@ -152,8 +152,7 @@ def test_tails_that_begin_in_a_flood_miss_nothing_and_repeat_nothing(lab):
 
 def test_a_tail_shows_all_while_retention_removes_what_it_has_shown(lab):
     host, = lab.make_instances(1)
-    host.configuration = host.directory / "config"
-    host.configuration.write_text("[History]\nRetentionBytes=400K\n")
+    host.configure("[History]\nRetentionBytes=400K\n")
     host.start()
     texts = [f"the first {'z' * 300}"]
     host.send(texts[0])

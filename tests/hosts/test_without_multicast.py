@@ -54,9 +54,7 @@ def test_a_peer_that_does_not_lead_sends_newcomers_to_its_leader(lab):
 
 def test_peers_may_stand_in_the_configuration_file(lab):
     hosts = blocked_hosts(lab, 2)
-    settings = hosts[1].directory / "ringchatd.conf"
-    settings.write_text(f"[Ring]\nPeers={hosts[0].address}\n")
-    hosts[1].configuration = settings
+    hosts[1].configure(f"[Ring]\nPeers={hosts[0].address}\n")
     start_together(hosts)
 
 
