@@ -62,7 +62,7 @@ static bool is_in_room(const struct tail *tail, const struct packet *packet)
 /* Where the lines cannot be had from the end at once, it is looked for where they begin. */
 static int begin_last(struct call *call, struct tail *tail)
 {
-    struct history_query query = {.until = UINT64_MAX, .room = tail->room};
+    struct history_query query = {.until = UINT64_MAX, .room = tail->room, .upto = &tail->position};
     struct history_page page;
     int result = history_last(history_of(call), 0, &page, &tail->position);
 

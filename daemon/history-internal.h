@@ -76,6 +76,9 @@ struct history_row {
 int history_read_row(const struct history *history, sqlite3_stmt *statement,
                      struct history_row *ret); /* 0 or a negative errno */
 
+/* Whether the row was delivered up to the position. */
+bool history_covers(const struct history_position *position, const struct history_row *row);
+
 /* Adds the statement's row to the page, if none of the same id goes before it: of those delivered,
  * and covered by the position if one is given, the smallest key goes first. 1: added, 0: not, or a
  * negative errno. */

@@ -45,7 +45,7 @@ int history_read_row(const struct history *history, sqlite3_stmt *statement,
     return 0;
 }
 
-static bool covers(const struct history_position *position, const struct history_row *row)
+bool history_covers(const struct history_position *position, const struct history_row *row)
 {
     if (row->late > 0)
         return row->late <= position->late;
@@ -73,7 +73,7 @@ static int is_first(const struct history *history, sqlite3_stmt *statement,
 
         error = history_read_row(history, same, &other);
         if (error == 0 && !history_is_hidden(history, &other.key) &&
-            (!position || covers(position, &other))) {
+            (!position || history_covers(position, &other))) {
             *ret = message_key_compare(&other.key, &row->key) == 0;
             break;
         }
@@ -138,7 +138,7 @@ static int read_down(struct history *history, size_t count, const struct history
 
     while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
         error = history_read_row(history, statement, &row);
-        if (error == 0 && !history_is_hidden(history, &row.key) && covers(end, &row))
+        if (error == 0 && !history_is_hidden(history, &row.key) && history_covers(end, &row))
             error = history_show(history, statement, &row, end, page);
         if (error > 0)
             page->items[page->count - 1].position.key = row.key;
@@ -239,7 +239,7 @@ static int read_rest_of_last(struct history *history, struct history_position *a
         error = history_read_row(history, statement, &row);
         if (error < 0 || message_key_compare(&row.key, &upto) > 0)
             break;
-        if (!history_is_hidden(history, &row.key) && covers(at, &row))
+        if (!history_is_hidden(history, &row.key) && history_covers(at, &row))
             error = history_show(history, statement, &row, at, page);
         at->from = row.key;
         if (error > 0)

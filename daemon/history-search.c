@@ -30,6 +30,7 @@ struct history_search {
     struct history *history;
     uint64_t since, until;
     char *user, *room, *node;
+    const struct history_position *upto;
     struct match *match;
     uint64_t low, high; /* the clocks that times leave */
     bool down, ended;
@@ -80,6 +81,7 @@ int history_search_new(struct history *history, const struct history_query *quer
     search->history = history;
     search->since = query->since;
     search->until = query->until;
+    search->upto = query->upto;
     result = copy(query->user, &search->user);
     if (result == 0)
         result = copy(query->room, &search->room);
@@ -208,11 +210,11 @@ static int look_at(struct history_search *search, sqlite3_stmt *row, struct effo
 
     effort->rows--;
     if (result < 0 || history_is_hidden(search->history, &ret->key) ||
-        !is_behind(search, &ret->key))
+        !is_behind(search, &ret->key) || (search->upto && !history_covers(search->upto, ret)))
         return result;
     result = fits(search, row, &ret->key);
     if (result > 0)
-        result = history_show(search->history, row, ret, NULL, effort->page);
+        result = history_show(search->history, row, ret, search->upto, effort->page);
     if (result > 0)
         effort->page->items[effort->page->count - 1].position.key = ret->key;
     return result;

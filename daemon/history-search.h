@@ -10,6 +10,8 @@ struct history_query {
     uint64_t since, until;           /* by `sent`, µs, both included; UINT64_MAX: no end */
     const char *user, *room, *words; /* NULL: any */
     const char *node; /* its name, or the beginning of its id (at least 4 digits); NULL: any */
+    const struct history_position *upto; /* as it was there, for a tail that goes on from it; it
+                                            lives as long as the search; NULL: as it is */
 };
 
 struct history_search;

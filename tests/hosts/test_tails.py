@@ -150,6 +150,33 @@ def test_tails_that_begin_in_a_flood_miss_nothing_and_repeat_nothing(lab):
         assert len(ids) > 3 and ids == history[-len(ids):]
 
 
+def test_what_comes_late_while_a_tail_shows_its_lines_is_shown_once(lab):
+    hosts = make_ring(lab)
+    lab.networks[0].partition([1], [2, 3])
+    for side in hosts[:1], hosts[1:]:
+        await_ring(side)
+    with hosts[0].client() as client:
+        for number in range(200):
+            client.call("Send", text=f"{number} {'y' * LONG}"[:LONG], timeout_usec=0)
+    hosts[1].send("said apart")
+    hosts[0].send("the last line")
+    with hosts[0].client() as reader:
+        reader.request("Tail", more=True, follow=True, lines=100000)
+        shown = [reader.reply()]
+        # It has no room for more until somebody reads.
+        lab.networks[0].heal_all()
+        await_ring(hosts)
+        await_same_history(hosts)
+        hosts[0].send("the end")
+        while shown[-1].get("message", {}).get("text") != "the end":
+            shown.append(reader.reply())
+    shown = [reply for reply in shown if "message" in reply]
+    history = [message["id"] for message in hosts[0].messages()]
+    assert sorted(reply["message"]["id"] for reply in shown) == sorted(history)
+    late = [reply["message"]["text"] for reply in shown if reply["late"]]
+    assert late == ["said apart"]
+
+
 def test_a_tail_shows_all_while_retention_removes_what_it_has_shown(lab):
     host, = lab.make_instances(1)
     host.configure("[History]\nRetentionBytes=400K\n")
