@@ -139,8 +139,11 @@ static bool is_long(const struct message *message)
            STORE_ROW_BYTES_MAX;
 }
 
-/* What the row of a message has in `long`: where its text will be. */
-static int find_place(struct store_writer *writer, const struct message *message, int64_t *ret)
+/* What the row of a message has in `long`: where its text will be. What is late may lie anywhere in
+ * the history, and go long before its neighbours in a segment do: it does not go to one, so that
+ * these are in the order in which retention removes them. */
+static int find_place(struct store_writer *writer, const struct message *message, bool late,
+                      int64_t *ret)
 {
     int64_t place;
     int result;
@@ -149,7 +152,7 @@ static int find_place(struct store_writer *writer, const struct message *message
     if (!is_long(message))
         return SQLITE_OK;
     *ret = (int64_t)writer->last_long + 1;
-    if (!store_texts_want(writer->texts, message->text.size))
+    if (late || !store_texts_want(writer->texts, message->text.size))
         return SQLITE_OK;
     result = store_texts_find_place(writer->texts, message->text.size, &place);
     *ret = -place;
@@ -176,7 +179,7 @@ static int insert(struct store_writer *writer, enum store_statement which,
 {
     sqlite3_stmt *statement = writer->statements[which];
     int64_t place;
-    int result = find_place(writer, message, &place);
+    int result = find_place(writer, message, late > 0, &place);
 
     if (result != SQLITE_OK)
         return result;

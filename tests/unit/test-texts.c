@@ -58,22 +58,24 @@ static void test_only_many_texts_at_once_go_to_a_segment(void **state)
     char text[5000];
 
     memset(text, 'x', sizeof(text));
-    for (uint64_t n = 1; n <= 4; n++) {
+    for (uint64_t n = 1; n <= 5; n++) {
+        /* What comes behind a large commit is taken for the next of many. */
+        if (n == 3) {
+            say_number(fixture, n);
+            continue;
+        }
         key = key_number(n);
         message = message_of(&key);
         message.text = (struct bytes){text, sizeof(text)};
-        /* What comes behind a large commit is taken for the next of many. */
-        if (n == 3)
-            say_number(fixture, 100);
         fixture_wait(fixture, STORED, submit_message(fixture, &message, false));
     }
     assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM message WHERE long > 0"), 3);
-    assert_int_equal(fixture_number(fixture, "SELECT -long >> 32 FROM message WHERE hlc = 3 << 16"),
+    assert_int_equal(fixture_number(fixture, "SELECT -long >> 32 FROM message WHERE hlc = 4 << 16"),
                      1);
     /* And a short one is in its row. */
-    key = key_number(5);
+    key = key_number(6);
     say(fixture, &key);
-    assert_int_equal(fixture_number(fixture, "SELECT long FROM message WHERE hlc = 5 << 16"), 0);
+    assert_int_equal(fixture_number(fixture, "SELECT long FROM message WHERE hlc = 6 << 16"), 0);
 }
 
 static void test_a_text_is_kept_once_a_row(void **state)
@@ -133,6 +135,31 @@ static void test_retention_removes_the_segments_of_which_nothing_is_left(void **
     assert_int_equal(fixture_number(fixture, "SELECT number FROM segment"), segments);
     say_numbers(fixture, 41, 50);
     assert_all_there(fixture, 41, 50);
+    assert_int_equal(count_files(fixture), fixture_number(fixture, SEGMENTS));
+}
+
+/* What comes by repair lies anywhere in the history: beside new texts it would stay as long as they
+ * do. */
+static void test_what_comes_late_keeps_no_segment_from_retention(void **state)
+{
+    static char text[TEXT_BYTES_LONGEST];
+    struct fixture *fixture = *state;
+
+    for (uint64_t n = 1; n <= 64; n++) {
+        struct message message = message_number(n, text);
+
+        if (n % 4 == 1)
+            say_number(fixture, 65 + n / 4);
+        fixture_wait(fixture, STORED, submit_message(fixture, &message, true));
+        deliver(fixture, &message.key, true);
+    }
+    assert_all_there(fixture, 1, 80);
+    fixture_leave_alone(fixture, UNINDEXED);
+    fixture_set_horizon(fixture, 66 << 16);
+    assert_all_there(fixture, 66, 80);
+    assert_in_range(fixture_number(fixture, "SELECT count(*) FROM segment WHERE live < texts"), 0,
+                    1);
+    assert_int_equal(fixture_number(fixture, WRONG_SEGMENTS), 0);
     assert_int_equal(count_files(fixture), fixture_number(fixture, SEGMENTS));
 }
 
@@ -267,6 +294,7 @@ int main(void)
         WITH_STORE(test_a_text_is_kept_once_a_row),
         WITH_STORE(test_the_files_are_for_their_owner_only),
         WITH_STORE(test_retention_removes_the_segments_of_which_nothing_is_left),
+        WITH_STORE(test_what_comes_late_keeps_no_segment_from_retention),
         WITH_STORE(test_a_text_that_is_gone_counts_no_more_while_its_segment_is_there),
         WITH_STORE(test_a_limit_of_the_size_leaves_as_much_as_it_says),
         WITH_STORE(test_a_reader_from_before_is_told_that_it_is_late),
