@@ -323,6 +323,18 @@ static const char pragmas[] = "PRAGMA synchronous = FULL; PRAGMA cache_spill = O
                               "PRAGMA cache_size = -8192;"
                               "PRAGMA journal_size_limit = " STRING(STORE_LOG_BYTES_MAX);
 
+/* What could not be synced once is never written, though it reads as if it were, and though a later
+ * sync succeeds. A log that was left may have such pages, and all that is committed behind them
+ * would be lost with them; so it is written anew, into the database. Where somebody reads what is
+ * in it, it must stay as it is. */
+static int renew_log(sqlite3 *database)
+{
+    int result =
+        sqlite3_wal_checkpoint_v2(database, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+    return result == SQLITE_BUSY ? SQLITE_OK : result;
+}
+
 static int use_log(sqlite3 *database, const char *path, char **ret_error)
 {
     sqlite3_stmt *statement = NULL;
@@ -343,6 +355,8 @@ static int use_log(sqlite3 *database, const char *path, char **ret_error)
                       "directory on a local disk");
     if (result == SQLITE_ROW)
         result = sqlite3_exec(database, pragmas, NULL, NULL, NULL);
+    if (result == SQLITE_OK)
+        result = renew_log(database);
     return fail(database, result, path, ret_error);
 }
 

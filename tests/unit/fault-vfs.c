@@ -1,50 +1,22 @@
-#include "fault-vfs.h"
+#include "fault-vfs-internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <fnmatch.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/check.h"
 #include "common/util.h"
-
-#define SECTOR 512
-#define FILES_MAX 256
 
 /* Files lie in the directory itself, or in that of the texts. */
 #define TEXTS "-texts/"
 
 /* ---- the log ---- */
 
-enum operation_type {
-    OPERATION_CREATE, /* the next sync of this file is one of the directory too */
-    OPERATION_NAME,   /* a creation without that */
-    OPERATION_WRITE,
-    OPERATION_TRUNCATE,
-    OPERATION_SYNC,
-    OPERATION_DELETE,
-};
-
-struct operation {
-    enum operation_type type;
-    unsigned file;
-    int64_t at; /* of a write; or the size after a truncation */
-    size_t size;
-    void *data;
-};
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct operation *operations;
-static size_t count, allocated;
-static char *names[FILES_MAX];
-static unsigned names_count;
+struct fault_log fault_log;
+static size_t allocated;
 static enum fault fault;
 static const char *fault_name; /* NULL: of any file */
 static size_t fault_after, fault_seen;
@@ -58,20 +30,15 @@ static const char *base_name(const char *path)
     return slash;
 }
 
-static unsigned directory_of(unsigned file)
-{
-    return strchr(names[file], '/') ? 1 : 0;
-}
-
 static unsigned file_number(const char *path)
 {
-    for (unsigned i = 0; i < names_count; i++) {
-        if (strcmp(names[i], base_name(path)) == 0)
+    for (unsigned i = 0; i < fault_log.names_count; i++) {
+        if (strcmp(fault_log.names[i], base_name(path)) == 0)
             return i;
     }
-    check(names_count < FILES_MAX);
-    names[names_count] = strdup(base_name(path));
-    return names_count++;
+    check(fault_log.names_count < FILES_MAX);
+    fault_log.names[fault_log.names_count] = strdup(base_name(path));
+    return fault_log.names_count++;
 }
 
 static void add(enum operation_type type, const char *path, int64_t at, size_t size,
@@ -80,12 +47,13 @@ static void add(enum operation_type type, const char *path, int64_t at, size_t s
     struct operation *operation;
 
     pthread_mutex_lock(&mutex);
-    if (count == allocated) {
+    if (fault_log.count == allocated) {
         allocated = MAX(1024, 2 * allocated);
-        operations = realloc(operations, allocated * sizeof(*operations));
-        check(operations != NULL);
+        fault_log.operations =
+            realloc(fault_log.operations, allocated * sizeof(*fault_log.operations));
+        check(fault_log.operations != NULL);
     }
-    operation = &operations[count++];
+    operation = &fault_log.operations[fault_log.count++];
     *operation = (struct operation){.type = type, .file = file_number(path), .at = at};
     if (data) {
         operation->size = size;
@@ -132,7 +100,7 @@ size_t fault_vfs_count(void)
     size_t result;
 
     pthread_mutex_lock(&mutex);
-    result = count;
+    result = fault_log.count;
     pthread_mutex_unlock(&mutex);
     return result;
 }
@@ -142,22 +110,22 @@ size_t fault_vfs_count_syncs(const char *name)
     size_t result = 0;
 
     pthread_mutex_lock(&mutex);
-    for (size_t i = 0; i < count; i++)
-        result +=
-            operations[i].type == OPERATION_SYNC && strcmp(names[operations[i].file], name) == 0;
+    for (size_t i = 0; i < fault_log.count; i++)
+        result += fault_log.operations[i].type == OPERATION_SYNC &&
+                  strcmp(fault_log.names[fault_log.operations[i].file], name) == 0;
     pthread_mutex_unlock(&mutex);
     return result;
 }
 
 void fault_vfs_reset(void)
 {
-    for (size_t i = 0; i < count; i++)
-        free(operations[i].data);
-    free(operations);
-    for (unsigned i = 0; i < names_count; i++)
-        free(names[i]);
-    operations = NULL;
-    count = allocated = names_count = 0;
+    for (size_t i = 0; i < fault_log.count; i++)
+        free(fault_log.operations[i].data);
+    free(fault_log.operations);
+    for (unsigned i = 0; i < fault_log.names_count; i++)
+        free(fault_log.names[i]);
+    fault_log.operations = NULL;
+    fault_log.count = allocated = fault_log.names_count = 0;
     fault = FAULT_NONE;
 }
 
@@ -221,8 +189,11 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     int result;
 
-    if (fails(FAULT_SYNC, path_of(file)))
+    if (fails(FAULT_SYNC, path_of(file))) {
+        if (path_of(file))
+            add(OPERATION_FAILED_SYNC, path_of(file), 0, 0, NULL);
         return SQLITE_IOERR_FSYNC;
+    }
     result = real_of(file)->pMethods->xSync(real_of(file), flags);
     if (result == SQLITE_OK && path_of(file))
         add(OPERATION_SYNC, path_of(file), 0, 0, NULL);
@@ -367,133 +338,4 @@ void fault_vfs_remove(void)
 {
     sqlite3_vfs_unregister(&fault_vfs);
     check(sqlite3_vfs_register(real_vfs, 1) == SQLITE_OK);
-}
-
-/* ---- a loss of power ---- */
-
-static uint64_t random_state;
-
-static uint64_t chance(uint64_t below)
-{
-    random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return (random_state >> 33) % below;
-}
-
-struct image {
-    char *data;
-    size_t size, allocated;
-    bool exists;
-};
-
-static void resize(struct image *image, size_t size)
-{
-    if (size > image->allocated) {
-        image->allocated = MAX(size, 2 * image->allocated);
-        image->data = realloc(image->data, image->allocated);
-        check(image->data != NULL);
-    }
-    if (size > image->size)
-        memset(image->data + image->size, 0, size - image->size);
-    image->size = size;
-}
-
-/* All of the write, or by chance some of its sectors, or none. */
-static void put(struct image *image, const struct operation *operation, bool whole)
-{
-    bool in_part = !whole && chance(3) == 0;
-
-    if (!whole && !in_part && chance(2) == 0)
-        return;
-    for (size_t at = 0; at < operation->size; at += SECTOR) {
-        size_t size = MIN((size_t)SECTOR, operation->size - at);
-        size_t place = (size_t)operation->at + at;
-
-        if (in_part && chance(2) == 0)
-            continue;
-        if (place + size > image->size)
-            resize(image, place + size);
-        memcpy(image->data + place, (char *)operation->data + at, size);
-    }
-    image->exists = true;
-}
-
-static void apply(struct image *image, const struct operation *operation, bool certain)
-{
-    switch (operation->type) {
-    case OPERATION_CREATE:
-    case OPERATION_NAME:
-        return;
-    case OPERATION_WRITE:
-        put(image, operation, certain);
-        return;
-    case OPERATION_TRUNCATE:
-        if (certain || chance(2) == 0)
-            resize(image, (size_t)operation->at);
-        return;
-    case OPERATION_DELETE:
-        if (certain || operation->at || chance(2) == 0) {
-            image->size = 0;
-            image->exists = false;
-        }
-        return;
-    case OPERATION_SYNC:
-        image->exists = true;
-        return;
-    }
-    check_unreachable();
-}
-
-static void write_image(const struct image *image, const char *directory, const char *name)
-{
-    char path[PATH_MAX];
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    *strrchr(path, '/') = '\0';
-    check(mkdir(path, 0700) == 0 || errno == EEXIST);
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    unlink(path);
-    if (!image->exists)
-        return;
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    check(fd >= 0 && write(fd, image->data, image->size) == (ssize_t)image->size);
-    close(fd);
-}
-
-void fault_vfs_cut(size_t cut, uint64_t seed, const char *lying, const char *directory)
-{
-    struct image images[FILES_MAX] = {0};
-    /* What comes before is on disk, of each file, and of the names of all. */
-    size_t synced[FILES_MAX] = {0}, names_synced[2] = {0}, named[FILES_MAX] = {0};
-    bool created[FILES_MAX] = {false};
-
-    random_state = seed * 2654435761U + 1;
-    for (size_t i = 0; i < cut; i++) {
-        unsigned file = operations[i].file;
-
-        created[file] |= operations[i].type == OPERATION_CREATE;
-        if (operations[i].type == OPERATION_CREATE || operations[i].type == OPERATION_NAME)
-            named[file] = i;
-        if (operations[i].type != OPERATION_SYNC || (lying && fnmatch(lying, names[file], 0) == 0))
-            continue;
-        synced[file] = i;
-        if (created[file])
-            names_synced[directory_of(file)] = i;
-        created[file] = false;
-    }
-    for (size_t i = 0; i < cut; i++) {
-        const struct operation *operation = &operations[i];
-        size_t certain = operation->type == OPERATION_DELETE
-                             ? names_synced[directory_of(operation->file)]
-                             : synced[operation->file];
-
-        apply(&images[operation->file], operation, i < certain);
-    }
-    for (unsigned i = 0; i < names_count; i++) {
-        /* What is in a file is of no use without its name. */
-        if (named[i] > names_synced[directory_of(i)] && chance(2) == 0)
-            images[i].exists = false;
-        write_image(&images[i], directory, names[i]);
-        free(images[i].data);
-    }
 }
