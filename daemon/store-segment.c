@@ -1,5 +1,6 @@
 #include "store-segment.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +77,9 @@ static int open_file(sqlite3_vfs *layer, const char *path, bool write, sqlite3_f
         file->pMethods->xClose(file);
         return SQLITE_READONLY;
     }
-    return result == SQLITE_CANTOPEN && access(path, F_OK) < 0 && !write ? SQLITE_NOTFOUND : result;
+    return result == SQLITE_CANTOPEN && !write && access(path, F_OK) < 0 && errno == ENOENT
+               ? SQLITE_NOTFOUND
+               : result;
 }
 
 int store_segment_open(sqlite3 *database, uint32_t series, uint32_t number, bool write,

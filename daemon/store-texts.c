@@ -88,16 +88,30 @@ static int gather(struct store_texts *texts, const void *data, size_t size)
     return result;
 }
 
-/* There is none before the first long text. */
+/* There is none before the first long text. Also one that is there may not be on disk: whoever made
+ * it was killed before it was. */
 static int make_directory(const char *path)
 {
     char directory[PATH_MAX];
 
     if (snprintf(directory, sizeof(directory), "%s" STORE_TEXTS_SUFFIX, path) >= PATH_MAX)
         return SQLITE_CANTOPEN;
-    if (mkdir(directory, 0700) == 0)
-        return store_sync_directory_of(path) == 0 ? SQLITE_OK : SQLITE_IOERR_DIR_FSYNC;
-    return errno == EEXIST ? SQLITE_OK : errno == ENOSPC ? SQLITE_FULL : SQLITE_CANTOPEN;
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        return errno == ENOSPC ? SQLITE_FULL : SQLITE_CANTOPEN;
+    return store_sync_directory_of(path) == 0 ? SQLITE_OK : SQLITE_IOERR_DIR_FSYNC;
+}
+
+/* What was committed is in it still. */
+static int cut_rest(struct store_texts *texts)
+{
+    sqlite3_file *file = texts->last.file;
+    sqlite3_int64 size = 0;
+    int result = file->pMethods->xFileSize(file, &size);
+
+    if (result == SQLITE_OK && size < (sqlite3_int64)texts->size)
+        return SQLITE_READONLY_DBMOVED;
+    return result == SQLITE_OK ? file->pMethods->xTruncate(file, (sqlite3_int64)texts->size)
+                               : result;
 }
 
 static int open_last(struct store_texts *texts)
@@ -112,7 +126,7 @@ static int open_last(struct store_texts *texts)
     if (result == SQLITE_OK)
         result = store_segment_open(texts->database, texts->series, texts->number, true, last);
     if (result == SQLITE_OK)
-        result = last->file->pMethods->xTruncate(last->file, (sqlite3_int64)texts->size);
+        result = cut_rest(texts);
     if (result == SQLITE_OK && store_file_identify(last->path, &texts->file) < 0)
         result = SQLITE_READONLY_DBMOVED;
     return result;
@@ -352,10 +366,10 @@ int store_texts_check(sqlite3 *database)
                                (uint32_t)sqlite3_column_int64(rows, 1));
         struct stat status;
 
-        result = !path ? SQLITE_NOMEM
-                 : stat(path, &status) < 0 || status.st_size < sqlite3_column_int64(rows, 2)
-                     ? SQLITE_CORRUPT
-                     : SQLITE_OK;
+        result = !path                     ? SQLITE_NOMEM
+                 : stat(path, &status) < 0 ? (errno == ENOENT ? SQLITE_CORRUPT : SQLITE_CANTOPEN)
+                 : status.st_size < sqlite3_column_int64(rows, 2) ? SQLITE_CORRUPT
+                                                                  : SQLITE_OK;
     }
     sqlite3_finalize(rows);
     return result == SQLITE_DONE ? SQLITE_OK : result;

@@ -262,7 +262,48 @@ static void test_a_text_of_another_message_is_not_taken_for_it(void **state)
     assert_int_equal(history_find_key(fixture->history, &key, &packet), -EUCLEAN);
 }
 
+/* As those of another owner, which root can read. */
+static void test_texts_that_cannot_be_reached_are_not_damaged(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[96], away[96];
+
+    say_numbers(fixture, 1, 5);
+    say_many_short(fixture, 6, 150);
+    fixture_close(fixture);
+    snprintf(path, sizeof(path), "%s", fixture_path(fixture, "history.db-texts"));
+    snprintf(away, sizeof(away), "%s", fixture_path(fixture, "away"));
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(symlink("history.db-texts", path), 0);
+    assert_int_equal(fixture_try_open(fixture), -EACCES);
+    fixture_close(fixture);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rename(away, path), 0);
+    fixture_open(fixture);
+    assert_null(store_get_notice(fixture->store, &(unsigned){0}));
+    assert_int_equal(store_get_contents(fixture->store)->messages, 155);
+}
+
 /* ---- failures ---- */
+
+static unsigned synced;
+
+/* In place of the C library's; SQLite calls another. */
+int fsync(int fd)
+{
+    synced++;
+    return fdatasync(fd);
+}
+
+static void test_a_directory_of_a_process_that_was_killed_is_synced_before_it_is_used(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(mkdir(fixture_path(fixture, "history.db-texts"), 0700), 0);
+    synced = 0;
+    say_number(fixture, 1);
+    assert_int_equal(synced, 1);
+}
 
 static void assert_ends(struct fixture *fixture, ring_ticket ticket, const char *says)
 {
@@ -280,6 +321,21 @@ static void test_a_deleted_segment_is_noticed_at_the_next_write_to_it(void **sta
     char *path;
 
     say_number(fixture, 1);
+    path = segment_file(fixture, "history.db", 0);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    assert_ends(fixture, submit_message(fixture, &message, false), "deleted or replaced");
+}
+
+static void test_a_segment_that_was_deleted_before_the_first_write_is_noticed(void **state)
+{
+    static char text[TEXT_BYTES_LONGEST];
+    struct fixture *fixture = *state;
+    struct message message = message_number(2, text);
+    char *path;
+
+    say_number(fixture, 1);
+    fixture_reopen(fixture);
     path = segment_file(fixture, "history.db", 0);
     assert_int_equal(unlink(path), 0);
     free(path);
@@ -321,6 +377,9 @@ int main(void)
         WITH_STORE(test_an_old_text_that_is_wrong_is_damage_to_its_readers_and_to_the_check),
         WITH_STORE(test_a_sound_history_passes_the_check_while_retention_removes_some),
         WITH_STORE(test_a_text_of_another_message_is_not_taken_for_it),
+        WITH_STORE(test_texts_that_cannot_be_reached_are_not_damaged),
+        WITH_STORE(test_a_directory_of_a_process_that_was_killed_is_synced_before_it_is_used),
+        WITH_STORE(test_a_segment_that_was_deleted_before_the_first_write_is_noticed),
         WITH_STORE(test_a_deleted_segment_is_noticed_at_the_next_write_to_it),
         WITH_STORE(test_a_full_disk_ends_everything_and_a_restart_goes_on),
     };
