@@ -255,6 +255,7 @@ static void test_a_text_of_another_message_is_not_taken_for_it(void **state)
     struct packet *packet;
 
     say_numbers(fixture, 1, 2);
+    fixture_leave_alone(fixture, UNINDEXED);
     fixture_sql(fixture, "UPDATE message SET long = (SELECT long FROM message WHERE hlc = 2 << 16)"
                          " WHERE hlc = 1 << 16");
     assert_int_equal(history_find_key(fixture->history, &key, &packet), -EUCLEAN);
