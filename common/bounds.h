@@ -168,9 +168,10 @@
 /* Lines that `tail` shows where the caller says nothing: as tail(1). */
 #define TAIL_LINES_DEFAULT 10
 
-/* Messages that a reader takes from the store at once: a page of the longest usual texts stays
- * below a megabyte. */
+/* Messages that a reader takes from the store at once, and bytes of them, of which the last one is
+ * over: a page costs no more memory, nor time, where texts are long. */
 #define READ_PAGE_MESSAGES 32
+#define READ_PAGE_BYTES (128 * 1024)
 
 /* Pages that one reader takes before others have their turn. */
 #define READ_PAGES_AT_ONCE 8
@@ -179,10 +180,6 @@
  * much as such a one takes in its turn. One message may be longer. */
 #define TAIL_RECENT_MESSAGES (READ_PAGES_AT_ONCE * READ_PAGE_MESSAGES)
 #define TAIL_RECENT_BYTES (512 * 1024)
-
-/* How far the last lines are looked for from the end; for more, the history is read from its
- * beginning. */
-#define READ_BACK_MESSAGES 1000
 
 /* Rooms in one reply, which are read at once: well below a millisecond. */
 #define READ_PAGE_ROOMS 256

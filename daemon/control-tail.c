@@ -13,7 +13,6 @@
 enum tail_phase {
     TAIL_COUNT, /* from the end, to find where the last lines begin */
     TAIL_LINES, /* from there, up to what was stored when the call came */
-    TAIL_LAST,  /* the same at once: they are few */
     TAIL_CAUGHT_UP,
     TAIL_FOLLOW, /* what is delivered since */
 };
@@ -59,7 +58,7 @@ static bool is_in_room(const struct tail *tail, const struct packet *packet)
 
 /* ---- beginning ---- */
 
-/* Where the lines cannot be had from the end at once, it is looked for where they begin. */
+/* It is looked from the end for where the lines begin. */
 static int begin_last(struct call *call, struct tail *tail)
 {
     struct history_query query = {.until = UINT64_MAX, .room = tail->room, .upto = &tail->position};
@@ -76,9 +75,7 @@ static int begin_last(struct call *call, struct tail *tail)
     tail->phase = TAIL_CAUGHT_UP;
     if (tail->lines == 0)
         return 0;
-    tail->phase = tail->lines <= READ_BACK_MESSAGES && !tail->room ? TAIL_LAST : TAIL_COUNT;
-    if (tail->phase == TAIL_LAST)
-        return 0;
+    tail->phase = TAIL_COUNT;
     result = history_search_new(history_of(call), &query, &tail->search);
     if (result == 0)
         history_search_start(tail->search, &tail->last, true);
@@ -125,26 +122,6 @@ static struct json_object *cursor_value(struct call *call, const struct history_
     return json_object_new_string(text);
 }
 
-static void show(struct call *call, const struct history_item *item)
-{
-    call_reply(call, tail_report(history_of(call), item->packet, item->late, &item->position),
-               true);
-}
-
-static int show_last(struct call *call, struct tail *tail)
-{
-    struct history_page page;
-    int result = history_last(history_of(call), tail->lines, &page, &tail->position);
-
-    if (result < 0)
-        return result;
-    for (size_t i = 0; i < page.count; i++)
-        show(call, &page.items[i]);
-    history_page_done(&page);
-    tail->phase = TAIL_CAUGHT_UP;
-    return 0;
-}
-
 static void show_line(struct call *call, struct tail *tail, const struct history_item *item)
 {
     struct history_item shown = *item;
@@ -155,7 +132,8 @@ static void show_line(struct call *call, struct tail *tail, const struct history
         shown.position.from = item->position.key;
         shown.position.upto = tail->last;
     }
-    show(call, &shown);
+    call_reply(call, tail_report(history_of(call), shown.packet, shown.late, &shown.position),
+               true);
 }
 
 /* Of a page that was counted: the message that comes first of all lines so far. */
@@ -206,7 +184,7 @@ static int catch_up(struct call *call, struct tail *tail)
     for (unsigned i = 0; i < READ_PAGES_AT_ONCE && result == 0 && tail->phase < TAIL_CAUGHT_UP &&
                          call_has_room(call);
          i++)
-        result = tail->phase == TAIL_LAST ? show_last(call, tail) : read_page(call, tail);
+        result = read_page(call, tail);
     if (result == 0 && tail->phase < TAIL_CAUGHT_UP && call_has_room(call))
         client_schedule(call->client);
     return result;

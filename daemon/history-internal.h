@@ -89,6 +89,12 @@ int history_show(const struct history *history, sqlite3_stmt *statement,
 /* An empty page with room for `count`. 0 or -ENOMEM. */
 int history_page_new(size_t count, struct history_page *ret);
 
+/* Takes over the packet; there is room. The item, for the rest of it. */
+struct history_item *history_page_add(struct history_page *page, struct packet *packet);
+
+/* Whether a page of `count` has as much as is read at once. */
+bool history_page_is_full(const struct history_page *page, size_t count);
+
 /* Takes into late_shown what has been noted and delivered by now. 0 or a negative errno. */
 int history_advance_late(struct history *history);
 

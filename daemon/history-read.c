@@ -25,6 +25,20 @@ int history_page_new(size_t count, struct history_page *ret)
     return ret->items ? 0 : -ENOMEM;
 }
 
+struct history_item *history_page_add(struct history_page *page, struct packet *packet)
+{
+    struct history_item *item = &page->items[page->count++];
+
+    *item = (struct history_item){.packet = packet};
+    page->bytes += packet->size;
+    return item;
+}
+
+bool history_page_is_full(const struct history_page *page, size_t count)
+{
+    return page->count == count || page->bytes >= READ_PAGE_BYTES;
+}
+
 void history_bind_key(sqlite3_stmt *statement, const struct message_key *key)
 {
     sqlite3_bind_int64(statement, 1, store_sortable(key->hlc));
@@ -95,7 +109,7 @@ int history_show(const struct history *history, sqlite3_stmt *statement,
     result = store_row_packet(statement, &packet);
     if (result < 0)
         return result;
-    page->items[page->count++] = (struct history_item){.packet = packet};
+    history_page_add(page, packet);
     return 1;
 }
 
@@ -235,7 +249,8 @@ static int read_rest_of_last(struct history *history, struct history_position *a
     if (message_key_compare(&at->from, &upto) >= 0)
         return 0;
     history_bind_key(statement, &at->from);
-    while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (error >= 0 && !history_page_is_full(page, count) &&
+           (result = sqlite3_step(statement)) == SQLITE_ROW) {
         error = history_read_row(history, statement, &row);
         if (error < 0 || message_key_compare(&row.key, &upto) > 0)
             break;
@@ -246,7 +261,7 @@ static int read_rest_of_last(struct history *history, struct history_position *a
             page->items[page->count - 1].position = *at;
     }
     sqlite3_reset(statement);
-    if (page->count < count)
+    if (!history_page_is_full(page, count))
         at->from = at->upto = (struct message_key){0};
     return error < 0 ? error : store_schema_errno(result);
 }
@@ -260,7 +275,8 @@ static int read_late(struct history *history, struct history_position *at, size_
 
     sqlite3_bind_int64(statement, 1, store_sortable(at->late));
     sqlite3_bind_int64(statement, 2, store_sortable(history->late_shown));
-    while (error >= 0 && page->count < count && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (error >= 0 && !history_page_is_full(page, count) &&
+           (result = sqlite3_step(statement)) == SQLITE_ROW) {
         error = history_read_row(history, statement, &row);
         if (error == 0)
             error = history_show(history, statement, &row, at, page);
@@ -325,7 +341,7 @@ static int read_unmarked(struct history *history, struct history_position *at, s
     struct history_row row;
 
     history_bind_key(statement, &last);
-    while (error >= 0 && page->count < count && passed < READ_SKIP_ROWS_MAX &&
+    while (error >= 0 && !history_page_is_full(page, count) && passed < READ_SKIP_ROWS_MAX &&
            message_key_compare(&last, &history->top) < 0 &&
            (result = sqlite3_step(statement)) == SQLITE_ROW) {
         error = history_read_row(history, statement, &row);
@@ -349,7 +365,7 @@ static int read_unmarked(struct history *history, struct history_position *at, s
         remember_skip(history, from, last);
     if (error < 0 || store_schema_errno(result) < 0)
         return error < 0 ? error : store_schema_errno(result);
-    return page->count == count || passed == READ_SKIP_ROWS_MAX;
+    return history_page_is_full(page, count) || passed == READ_SKIP_ROWS_MAX;
 }
 
 uint64_t history_tail_reads(const struct history *history)

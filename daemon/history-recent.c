@@ -110,11 +110,11 @@ bool history_recent_read(struct history *history, const struct history_position 
 
     if (place < 0)
         return false;
-    for (; (size_t)place < recent->count && page->count < count; place++) {
+    for (; (size_t)place < recent->count && !history_page_is_full(page, count); place++) {
         const struct history_recent_item *item = item_at(recent, (size_t)place);
-        struct history_item *added = &page->items[page->count++];
+        struct history_item *added = history_page_add(page, packet_ref(item->packet));
 
-        *added = (struct history_item){.packet = packet_ref(item->packet), .position = *position};
+        added->position = *position;
         added->position.key = item->key;
     }
     page->end = (size_t)place == recent->count;

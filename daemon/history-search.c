@@ -200,7 +200,7 @@ struct effort {
 
 static bool is_done(const struct effort *effort)
 {
-    return effort->page->count == effort->count || effort->rows == 0;
+    return history_page_is_full(effort->page, effort->count) || effort->rows == 0;
 }
 
 static int look_at(struct history_search *search, sqlite3_stmt *row, struct effort *effort,

@@ -26,7 +26,7 @@ struct history_item {
 };
 
 struct history_page {
-    size_t count;
+    size_t count, bytes; /* of its packets */
     struct history_item *items;
     bool end; /* nothing follows now; a page that is short, or empty, may not be the end */
 };
@@ -56,8 +56,8 @@ int history_read(struct history *history, const struct message_key *after, size_
 
 /* What a tail shows after `position`: messages above its key in key order, and late deliveries with
  * higher numbers, marked `late`, in between as they come. At most `count`. Where nothing is shown
- * from far back, a call may end early with a short page that is not the end: call again. 0 or a
- * negative errno. */
+ * from far back, or messages are long, a call may end early with a short page that is not the end:
+ * call again. 0 or a negative errno. */
 int history_read_after(struct history *history, const struct history_position *position,
                        size_t count, struct history_page *ret);
 

@@ -56,21 +56,14 @@ static struct tail_page *find(struct tail_pages *pages, const struct history_pos
     return NULL;
 }
 
-/* Takes the items out of the history's page, up to so many bytes. */
+/* Takes the items out of the history's page. */
 static void take_items(struct tail_page *page, struct history_page *read)
 {
-    size_t bytes = 0;
-
     page->after = page->from;
     page->end = read->end;
     for (size_t i = 0; i < read->count; i++) {
         struct history_item *item = &read->items[i];
 
-        bytes += item->packet->size;
-        if (i > 0 && bytes > TAIL_PAGE_BYTES) {
-            page->end = false;
-            return;
-        }
         page->lines[page->count++] = (struct tail_line){
             .packet = steal_pointer(item->packet), .late = item->late, .position = item->position};
         page->after = item->position;

@@ -9,9 +9,6 @@
 /* Pages kept: what one reader takes in its turn, and the same again. */
 #define TAIL_PAGES (2 * READ_PAGES_AT_ONCE)
 
-/* Bytes of a page's messages; one message may be longer. */
-#define TAIL_PAGE_BYTES (128 * 1024)
-
 struct tail_line {
     struct packet *packet;
     struct packet *text; /* the reply; NULL: nobody wanted it yet */

@@ -8,6 +8,7 @@ import uuid
 
 from client import PATIENCE
 from flow import Flow, assert_tails
+from host import SANITIZED
 from ring import await_everything, await_ring, await_same_history, start_together
 
 LONG = 16000  # near the most that a host sends unless it is told otherwise
@@ -196,6 +197,31 @@ def test_a_tail_shows_all_while_retention_removes_what_it_has_shown(lab):
     shown = tail.messages()
     assert [line["text"] for line in shown] == texts
     assert after(host, shown[-10]["cursor"]) == shown[-9:]
+
+
+def test_a_tail_of_long_texts_that_is_not_read_takes_little_memory(lab):
+    host, = lab.make_instances(1)
+    host.configure("[History]\nMaxMessageBytes=1020K\n")
+    host.start()
+    host.send("before")
+    cursor = json.loads(host.control("--json", "tail", "-n", "1").stdout)["cursor"]
+    with host.client() as client:
+        for number in range(48):
+            client.call("Send", text=f"{number} {'x' * 1000000}", timeout_usec=0)
+    before = host.memory()
+    cursors = []
+    for wanted in {"lines": 48}, {"lines": 48, "room": "main"}, {"after": cursor}:
+        with host.client() as reader:
+            reader.request("Tail", more=True, **wanted)
+            shown = [reader.reply()]
+            assert host.memory() - before < (512 if SANITIZED else 16) << 20
+            while len(shown) < 48:
+                shown.append(reader.reply())
+        texts = [reply["message"]["text"] for reply in shown]
+        assert [int(text.split()[0]) for text in texts] == list(range(48))
+        cursors.append(shown[30]["cursor"])
+    for cursor in cursors:
+        assert [line["text"] for line in after(host, cursor)] == texts[31:]
 
 
 def reads_of_the_loop(host):

@@ -47,7 +47,7 @@ static const char *compare(const struct history *history, size_t count,
         return "not as many lines from memory as from the database";
     if (!page->end && stored->end)
         return "there is no end in memory";
-    if (page->end && !stored->end && stored->count < count)
+    if (page->end && !stored->end && !history_page_is_full(stored, count))
         return "there is an end in memory";
     for (size_t i = 0; i < page->count; i++) {
         if (!is_same_line(history, &page->items[i], &stored->items[i]))
