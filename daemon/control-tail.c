@@ -76,6 +76,7 @@ static int begin_last(struct call *call, struct tail *tail)
     if (tail->lines == 0)
         return 0;
     tail->phase = TAIL_COUNT;
+    query.high = tail->last.hlc;
     result = history_search_new(history_of(call), &query, &tail->search);
     if (result == 0)
         history_search_start(tail->search, &tail->last, true);

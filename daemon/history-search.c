@@ -91,6 +91,8 @@ int history_search_new(struct history *history, const struct history_query *quer
         result = match_new(history->database, query->words, &search->match);
     if (result == 0)
         result = narrow_down(search);
+    if (query->upto)
+        search->high = MIN(search->high, query->high);
     if (result < 0) {
         history_search_free(search);
         return result;

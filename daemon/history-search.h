@@ -12,6 +12,7 @@ struct history_query {
     const char *node; /* its name, or the beginning of its id (at least 4 digits); NULL: any */
     const struct history_position *upto; /* as it was there, for a tail that goes on from it; it
                                             lives as long as the search; NULL: as it is */
+    uint64_t high;                       /* with `upto`: the highest clock there */
 };
 
 struct history_search;
