@@ -270,6 +270,14 @@
 #define STORE_GATHER_BYTES (124 * 1024)
 #define STORE_READ_AHEAD_BYTES (64 * 1024)
 
+/* KiB of the database that its writer keeps in memory: the tree's upper pages must not leave while
+ * large messages pass, where SQLite's default is 2000. And up to which the pages of one transaction
+ * stay there until its commit, as one that goes to the log before is written twice, and the
+ * checksums of all after it too: more are only where the index of words merges its parts, whose
+ * largest one may be most of it. */
+#define STORE_CACHE_KIB 8192
+#define STORE_CACHE_KIB_MAX 12288
+
 /* Pages of the log (4 KiB each) from which on it is copied into the database when nothing is asked
  * of the store: as many as SQLite takes by itself. Without such a moment: as many as one part of
  * its index has (4062 in the first), less a large commit, so that a page is found by one look-up.

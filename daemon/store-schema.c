@@ -316,12 +316,14 @@ static int read_version(sqlite3 *database, const char *path, size_t *ret, char *
     return 0;
 }
 
-/* A page that leaves the cache before the commit is written twice, and the checksums of all after
- * it too; a transaction is bounded by the core's windows, so it stays in memory. And the tree's
- * upper pages must not leave while large messages pass: 8 MiB, where SQLite's default is 2. */
-static const char pragmas[] = "PRAGMA synchronous = FULL; PRAGMA cache_spill = OFF;"
-                              "PRAGMA cache_size = -8192;"
-                              "PRAGMA journal_size_limit = " STRING(STORE_LOG_BYTES_MAX);
+/* Negative sizes are KiB. A positive one of cache_spill whose lowest byte is 0 would turn it off.
+ */
+static const char *const pragmas[] = {
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -" STRING(STORE_CACHE_KIB),
+    "PRAGMA cache_spill = -" STRING(STORE_CACHE_KIB_MAX),
+    "PRAGMA journal_size_limit = " STRING(STORE_LOG_BYTES_MAX),
+};
 
 /* What could not be synced once is never written, though it reads as if it were, and though a later
  * sync succeeds. A log that was left may have such pages, and all that is committed behind them
@@ -353,8 +355,8 @@ static int use_log(sqlite3 *database, const char *path, char **ret_error)
         return refuse(path, ret_error, -ENOTSUP,
                       "this file system cannot share memory between programs; keep the state "
                       "directory on a local disk");
-    if (result == SQLITE_ROW)
-        result = sqlite3_exec(database, pragmas, NULL, NULL, NULL);
+    for (size_t i = 0; i < ELEMENTS(pragmas) && (result == SQLITE_ROW || result == SQLITE_OK); i++)
+        result = sqlite3_exec(database, pragmas[i], NULL, NULL, NULL);
     if (result == SQLITE_OK)
         result = renew_log(database);
     return fail(database, result, path, ret_error);

@@ -133,6 +133,38 @@ static void test_a_log_that_a_reader_made_long_is_cut_again(void **state)
     fixture_open(fixture);
 }
 
+/* What one transaction changes is more than may stay in memory until it is committed: it goes to
+ * the log before, and is read from there again. */
+static void test_a_large_transaction_takes_little_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    const size_t messages = 2 * STORE_CACHE_KIB_MAX;
+    char text[STORE_ROW_BYTES_MAX - 32];
+    const size_t most = (STORE_CACHE_KIB_MAX + STORE_CACHE_KIB) * (size_t)1024;
+
+    memset(text, 'a', sizeof(text));
+    assert_null(await_outcome(fixture, submit_one(fixture)));
+    fixture_leave_alone(fixture, UNINDEXED);
+    sqlite3_memory_highwater(true);
+    store_hold(fixture->store, true);
+    for (size_t i = 0; i < messages; i++) {
+        struct message_key key = key_of(fixture->next_ticket + 1, 1, fixture->next_ticket + 1);
+        struct message message = message_of(&key);
+
+        message.text = (struct bytes){text, sizeof(text)};
+        submit_message(fixture, &message, false);
+    }
+    store_hold(fixture->store, false);
+    assert_null(await_outcome(fixture, fixture->next_ticket));
+    assert_true(log_size(fixture) > most);
+    assert_in_range(sqlite3_memory_highwater(false), 1, most);
+    assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM pragma_integrity_check"
+                                             " WHERE integrity_check <> 'ok'"),
+                     0);
+    assert_int_equal(
+        fixture_number(fixture, "SELECT count(*) FROM message WHERE length(text) > 800"), messages);
+}
+
 /* The database takes no more, while its log still would: all that is in the log is acknowledged,
  * also what made it long enough to be copied; and then nothing. */
 static void test_messages_do_not_wait_until_the_log_is_copied(void **state)
@@ -200,6 +232,23 @@ static int set_up(void **state)
     return result;
 }
 
+/* SQLite counts its memory, which the store does not ask for. */
+static int set_up_counting(void **state)
+{
+    sqlite3_shutdown();
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1);
+    sqlite3_initialize();
+    return set_up(state);
+}
+
+static int tear_down_counting(void **state)
+{
+    int result = fixture_tear_down(state);
+
+    sqlite3_shutdown();
+    return result;
+}
+
 /* The disk is a layer of its own. */
 static int set_up_faulty(void **state)
 {
@@ -224,6 +273,8 @@ int main(void)
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a_log_that_a_reader_made_long_is_cut_again, set_up,
                                         fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_large_transaction_takes_little_memory,
+                                        set_up_counting, tear_down_counting),
         cmocka_unit_test_setup_teardown(test_messages_do_not_wait_until_the_log_is_copied,
                                         set_up_faulty, tear_down_faulty),
         cmocka_unit_test_setup_teardown(
