@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "common/byteorder.h"
+#include "daemon/history-search.h"
 
 /* Nothing here takes longer, not even under valgrind. */
 #define DEADLINE_SEC 60
@@ -458,4 +459,32 @@ struct message_key packet_key(const struct packet *packet)
 
     assert_int_equal(message_unpack(packet, &message), 0);
     return message.key;
+}
+
+void assert_page_has(struct history_page *page, assert_number *is, uint64_t first, uint64_t last)
+{
+    assert_int_equal(page->count, last - first + 1);
+    for (size_t i = 0; i < page->count; i++)
+        is(page->items[i].packet, first + i);
+    history_page_done(page);
+}
+
+void assert_found(struct fixture *fixture, const char *words, assert_number *is, uint64_t first,
+                  uint64_t last)
+{
+    struct history_query query = {.until = UINT64_MAX, .words = words};
+    struct history_search *search;
+    struct history_page page;
+    uint64_t next = first;
+
+    assert_int_equal(history_search_new(fixture->history, &query, &search), 0);
+    history_search_start(search, &(struct message_key){0}, false);
+    for (bool end = false; !end;) {
+        assert_int_equal(history_search_read(search, 1000, &page), 0);
+        end = page.end;
+        next += page.count;
+        assert_page_has(&page, is, next - page.count, next - 1);
+    }
+    assert_int_equal(next, last + 1);
+    history_search_free(search);
 }

@@ -136,3 +136,11 @@ void repair(struct fixture *fixture, const struct message_key *key);
 unsigned packet_id(const struct packet *packet);
 
 struct message_key packet_key(const struct packet *packet);
+
+/* That the packet is the n-th of a test's messages. */
+typedef void assert_number(const struct packet *packet, uint64_t n);
+
+/* That the page has these, and a search for the words finds them. The page is freed. */
+void assert_page_has(struct history_page *page, assert_number *is, uint64_t first, uint64_t last);
+void assert_found(struct fixture *fixture, const char *words, assert_number *is, uint64_t first,
+                  uint64_t last);

@@ -63,33 +63,6 @@ static void assert_is_number(const struct packet *packet, uint64_t n)
     assert_memory_equal(found.text.data, text, found.text.size);
 }
 
-static void assert_page_is(struct history_page *page, uint64_t first, uint64_t last)
-{
-    assert_int_equal(page->count, last - first + 1);
-    for (size_t i = 0; i < page->count; i++)
-        assert_is_number(page->items[i].packet, first + i);
-    history_page_done(page);
-}
-
-static void assert_found(struct fixture *fixture, const char *words, uint64_t first, uint64_t last)
-{
-    struct history_query query = {.until = UINT64_MAX, .words = words};
-    struct history_search *search;
-    struct history_page page;
-    uint64_t next = first;
-
-    assert_int_equal(history_search_new(fixture->history, &query, &search), 0);
-    history_search_start(search, &(struct message_key){0}, false);
-    for (bool end = false; !end;) {
-        assert_int_equal(history_search_read(search, 1000, &page), 0);
-        end = page.end;
-        next += page.count;
-        assert_page_is(&page, next - page.count, next - 1);
-    }
-    assert_int_equal(next, last + 1);
-    history_search_free(search);
-}
-
 /* By every way to read. */
 static void assert_all_there(struct fixture *fixture, uint64_t first, uint64_t last)
 {
@@ -97,10 +70,10 @@ static void assert_all_there(struct fixture *fixture, uint64_t first, uint64_t l
     struct history_page page;
 
     assert_int_equal(history_read(fixture->history, &(struct message_key){0}, 1000, &page), 0);
-    assert_page_is(&page, first, last);
+    assert_page_has(&page, assert_is_number, first, last);
     assert_int_equal(history_last(fixture->history, last - first, &page, &position), 0);
-    assert_page_is(&page, first + 1, last);
-    assert_found(fixture, "findable", first, last);
+    assert_page_has(&page, assert_is_number, first + 1, last);
+    assert_found(fixture, "findable", assert_is_number, first, last);
     for (uint64_t n = first; n <= last; n++) {
         struct message_key key = key_number(n);
         struct message message = message_of(&key);
@@ -114,7 +87,7 @@ static void assert_all_there(struct fixture *fixture, uint64_t first, uint64_t l
         assert_is_number(packet, n);
         packet_unref(packet);
         snprintf(word, sizeof(word), "%llu", (unsigned long long)n);
-        assert_found(fixture, word, n, n);
+        assert_found(fixture, word, assert_is_number, n, n);
     }
 }
 
@@ -153,7 +126,7 @@ static void test_a_tail_has_the_whole_text_of_a_late_one(void **state)
     say_long(fixture, 4, true);
     assert_int_equal(history_read_after(fixture->history, &position, 10, &page), 0);
     assert_true(page.items[0].late);
-    assert_page_is(&page, 4, 4);
+    assert_page_has(&page, assert_is_number, 4, 4);
 }
 
 static void test_a_text_is_kept_once_a_row(void **state)
@@ -272,7 +245,7 @@ static void test_an_old_text_that_is_missing_is_damage_to_its_readers_and_to_the
     history_search_free(search);
     /* All others can still be read. */
     assert_int_equal(history_read(fixture->history, &key, 1000, &page), 0);
-    assert_page_is(&page, 3, 150);
+    assert_page_has(&page, assert_is_number, 3, 150);
     assert_int_equal(store_check(fixture->store, fixture->base), 0);
     assert_non_null(fixture_wait(fixture, CHECKED, 0)->error);
     fixture_close(fixture);

@@ -16,8 +16,6 @@ void say_number(struct fixture *fixture, uint64_t n);
 void say_numbers(struct fixture *fixture, uint64_t first, uint64_t last);
 
 void assert_is_number(const struct packet *packet, uint64_t n);
-/* Frees the page. */
-void assert_page_is(struct history_page *page, uint64_t first, uint64_t last);
 /* By every way to read. */
 void assert_all_there(struct fixture *fixture, uint64_t first, uint64_t last);
 
