@@ -314,33 +314,28 @@ static void assert_ends(struct fixture *fixture, ring_ticket ticket, const char 
                      fixture->completions[i].ticket >= ticket);
 }
 
-static void test_a_deleted_segment_is_noticed_at_the_next_write_to_it(void **state)
+static void assert_deletion_is_noticed(struct fixture *fixture)
 {
     static char text[TEXT_BYTES_LONGEST];
-    struct fixture *fixture = *state;
     struct message message = message_number(2, text);
-    char *path;
+    char *path = segment_file(fixture, "history.db", 0);
 
-    say_number(fixture, 1);
-    path = segment_file(fixture, "history.db", 0);
     assert_int_equal(unlink(path), 0);
     free(path);
     assert_ends(fixture, submit_message(fixture, &message, false), "deleted or replaced");
 }
 
+static void test_a_deleted_segment_is_noticed_at_the_next_write_to_it(void **state)
+{
+    say_number(*state, 1);
+    assert_deletion_is_noticed(*state);
+}
+
 static void test_a_segment_that_was_deleted_before_the_first_write_is_noticed(void **state)
 {
-    static char text[TEXT_BYTES_LONGEST];
-    struct fixture *fixture = *state;
-    struct message message = message_number(2, text);
-    char *path;
-
-    say_number(fixture, 1);
-    fixture_reopen(fixture);
-    path = segment_file(fixture, "history.db", 0);
-    assert_int_equal(unlink(path), 0);
-    free(path);
-    assert_ends(fixture, submit_message(fixture, &message, false), "deleted or replaced");
+    say_number(*state, 1);
+    fixture_reopen(*state);
+    assert_deletion_is_noticed(*state);
 }
 
 static void test_a_full_disk_ends_everything_and_a_restart_goes_on(void **state)
